@@ -1,0 +1,95 @@
+"""Everything that can go wrong for a user: one class for each thing that they would do differently.
+
+An error is a sentence (what is wrong, and where), a *hint* (what to do), and an exit code. The command
+line prints the first two and exits with the third; whatever is no `ReplicatorError` is a bug, keeps its
+traceback and exits with 1. The codes are the contract of docs/reference.md.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ReplicatorError(Exception):
+    """Something that a user can act upon.
+
+    Args:
+        message: What is wrong and where, in one line and without secrets.
+        hint: What to do about it, in one line.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(ReplicatorError):
+    """The command line or the configuration can't be meant as it stands."""
+
+    exit_code = 2
+
+
+class TargetNotRestorable(ReplicatorError):
+    """The archive doesn't cover the moment that was asked for: before, after, or in a gap."""
+
+    exit_code = 3
+
+
+class ArchiveDamaged(ReplicatorError):
+    """Bytes in the archive aren't those that were written, or an object that must be there is missing."""
+
+    exit_code = 4
+
+
+class SourceUnavailable(ReplicatorError):
+    """etcd can't be reached, refuses us, or doesn't answer."""
+
+    exit_code = 5
+
+
+class StoreUnavailable(ReplicatorError):
+    """The archive's store can't be reached, refuses us, or doesn't answer. Trying again may help."""
+
+    exit_code = 5
+
+
+class StoreMisconfigured(StoreUnavailable):
+    """The store answers, and its answer won't change by itself: no bucket, no permission, wrong key."""
+
+
+class WriterFenced(ReplicatorError):
+    """Another writer has extended the log; this one must not go on."""
+
+    exit_code = 6
+
+
+class Refused(ReplicatorError):
+    """What was asked for could be done, but a safeguard that the user set says no."""
+
+    exit_code = 7
+
+
+class ObjectMissing(Exception):  # noqa: N818 (a part of the store's contract, never shown to a user)
+    """No object has this name."""
+
+
+class ObjectExists(Exception):  # noqa: N818
+    """The name is taken by an object with other bytes."""
+
+
+class ObjectChanged(Exception):  # noqa: N818
+    """A compare-and-set found other bytes than it was told to replace."""
+
+
+class Compacted(Exception):  # noqa: N818 (a part of the source's contract)
+    """etcd no longer holds the revision that was asked for.
+
+    Args:
+        revision: The oldest revision that etcd still answers for.
+    """
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"compacted up to revision {revision}")
+        self.revision = revision

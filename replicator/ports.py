@@ -1,0 +1,62 @@
+"""The seams: what flows ask of the outside, and what they may rely on.
+
+An adapter translates its driver's exceptions into those of `replicator.errors`; a flow never sees
+another kind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+
+class Clock(Protocol):
+    """The only way to ask the time."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time: aware, UTC. It may step back; whoever stamps with it clamps."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some fixed moment; never decreases. For intervals and deadlines."""
+
+
+class ObjectStore(Protocol):
+    """Named blobs below one root. Strongly consistent: a finished `create` is visible to everyone.
+
+    Names are relative, with ``/`` between parts. All objects are immutable but those that `replace`
+    touches. Any method may raise StoreUnavailable (worth another try) or StoreMisconfigured (not). After
+    a StoreUnavailable from `create` the object may or may not exist; call it again with the same bytes
+    and it settles. Methods may be called from several threads.
+    """
+
+    def create(self, name: str, body: bytes) -> None:
+        """Store *body* if *name* is free, or already holds these very bytes.
+
+        The object is durable when this returns, and never visible in part.
+
+        Raises:
+            ObjectExists: *name* holds other bytes.
+        """
+
+    def get(self, name: str) -> bytes:
+        """Return the whole object.
+
+        Raises:
+            ObjectMissing: There is none of this name.
+        """
+
+    def names(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Yield the names that begin with *prefix* and sort after *after*, in byte order, lazily."""
+
+    def delete(self, name: str) -> None:
+        """Remove the object; that there is none is no error."""
+
+    def replace(self, name: str, old: bytes | None, new: bytes) -> None:
+        """Swap the object's bytes from *old* to *new* in one step; an *old* of None means "no object yet".
+
+        Raises:
+            ObjectChanged: The object holds other bytes than *old*.
+        """
