@@ -71,19 +71,19 @@ class Refused(ReplicatorError):
     exit_code = 7
 
 
-class ObjectMissing(Exception):  # noqa: N818 (a part of the store's contract, never shown to a user)
+class ObjectMissing(Exception):
     """No object has this name."""
 
 
-class ObjectExists(Exception):  # noqa: N818
+class ObjectExists(Exception):
     """The name is taken by an object with other bytes."""
 
 
-class ObjectChanged(Exception):  # noqa: N818
+class ObjectChanged(Exception):
     """A compare-and-set found other bytes than it was told to replace."""
 
 
-class Compacted(Exception):  # noqa: N818 (a part of the source's contract)
+class Compacted(Exception):
     """etcd no longer holds the revision that was asked for.
 
     Args:

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+
+    from replicator.core.records import Record
+    from replicator.core.stamp import Unstamped
 
 
 class Clock(Protocol):
@@ -21,6 +26,52 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds since some fixed moment; never decreases. For intervals and deadlines."""
+
+
+class SourceStatus(msgspec.Struct, frozen=True):
+    """What a linearizable read says of etcd: its cluster's id (hexadecimal), version and head revision."""
+
+    cluster_id: str
+    version: str
+    head: int
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What a watch delivers at once.
+
+    Attributes:
+        at: A moment at which it was true: when events arrived, or when progress was asked for.
+        revisions: Whole revisions in order, each with all its events under the prefix.
+        through: After these nothing more happened up to this revision; None if that isn't known.
+    """
+
+    at: datetime
+    revisions: tuple[Unstamped, ...]
+    through: int | None = None
+
+
+class Source(Protocol):
+    """One prefix of an etcd. Any method may raise SourceUnavailable."""
+
+    def status(self) -> SourceStatus:
+        """Ask etcd where it stands, linearizably."""
+
+    def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
+        """Yield all keys under the prefix as of *revision*, in byte order.
+
+        Raises:
+            Compacted: etcd no longer holds *revision*.
+        """
+
+    def watch(self, after: int) -> Iterator[Delivery]:
+        """Yield all that happens after revision *after*; ends when `interrupt` is called.
+
+        Raises:
+            Compacted: etcd no longer holds what follows *after*.
+        """
+
+    def interrupt(self) -> None:
+        """End the watch, now and for good; may be called from any thread."""
 
 
 class ObjectStore(Protocol):

@@ -1,0 +1,123 @@
+"""The archive's small JSON documents: its identity, its epochs, and the writer's checkpoint.
+
+Each is one line of JSON whose last member, ``sha256``, is the digest of all bytes before ``,"sha256"``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
+from typing import TypeVar
+
+import msgspec
+
+from replicator.core.records import Position  # noqa: TC001 (msgspec reads the annotations)
+from replicator.errors import ArchiveDamaged, UsageError
+
+FORMAT = 1
+
+_SEAL = b',"sha256":"'
+
+
+class Archive(msgspec.Struct, frozen=True, kw_only=True):
+    """``archive.json``: whose history this is; written once.
+
+    Attributes:
+        format: Version of the format, `FORMAT`.
+        archive_id: A random name of this archive; every object carries it.
+        prefix: The etcd prefix, without a slash at its end.
+        created_at: When the archive was made.
+    """
+
+    format: int
+    archive_id: str
+    prefix: str
+    created_at: datetime
+
+
+class Follows(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the epoch before ended: the last position and moment that its log may be trusted for."""
+
+    position: Position
+    observed_through: datetime
+    segment: str
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """``epoch.json``: a history without holes begins here. It is written last, after its base snapshot.
+
+    Attributes:
+        epoch: Its number; epochs count from 1.
+        reason: Why it was opened: ``first``, ``compacted`` (etcd had compacted past our position),
+            ``cluster_changed``, ``rewound`` (etcd's head lay before our position), or ``diverged`` (etcd's
+            state at our position wasn't ours).
+        cluster_id: etcd's cluster, in hexadecimal as etcdctl prints it.
+        base: Revision of the base snapshot: history begins here.
+        observed_at: Stamp of the base.
+        snapshot: Name of the base snapshot.
+        opened_at: When this was written.
+        writer: Who wrote it.
+        follows: The end of the epoch before; None for the first.
+    """
+
+    epoch: int
+    reason: str
+    cluster_id: str
+    base: int
+    observed_at: datetime
+    snapshot: str
+    opened_at: datetime
+    writer: str
+    follows: Follows | None = None
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """``checkpoint.json``: how far the writer has seen. A hint: the log is the truth.
+
+    Attributes:
+        position: The log's end when this was written.
+        through_revision: etcd's revision up to which nothing more happened under the prefix.
+        observed_through: The watermark: all that was committed until then is in the log.
+        writer: Who wrote it.
+        written_at: When.
+    """
+
+    position: Position
+    through_revision: int
+    observed_through: datetime
+    writer: str
+    written_at: datetime
+
+
+Document = TypeVar("Document", Archive, Epoch, Checkpoint)
+
+
+def encode(document: Archive | Epoch | Checkpoint) -> bytes:
+    """Return the document's bytes, sealed."""
+    text = msgspec.json.encode(document)[:-1]
+    return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + b'"}\n'
+
+
+def decode(kind: type[Document], body: bytes, name: str) -> Document:
+    """Return the document that *body* holds; *name* is for the error alone.
+
+    Raises:
+        ArchiveDamaged: The bytes aren't those that `encode` wrote.
+        UsageError: A newer version of this program wrote the archive.
+    """
+    text, _, seal = body.rpartition(_SEAL)
+    if seal != hashlib.sha256(text).hexdigest().encode() + b'"}\n':
+        raise ArchiveDamaged(
+            f"{name} is damaged: its SHA-256 doesn't fit its bytes",
+            hint="bring the object back from a replica or an older version of the bucket",
+        )
+    try:
+        document = msgspec.json.decode(text + b"}", type=kind)
+    except msgspec.DecodeError as error:
+        raise ArchiveDamaged(f"{name} can't be read: {error}") from None
+    if isinstance(document, Archive) and document.format != FORMAT:
+        raise UsageError(
+            f"the archive has format {document.format}, and this version reads format {FORMAT}",
+            hint="use the version of replicator that wrote it, or a later one",
+        )
+    return document

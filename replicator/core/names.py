@@ -1,0 +1,69 @@
+"""What the archive's objects are called. A name is a position: it tells where its contents begin."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+ARCHIVE = "archive.json"
+CHECKPOINT = "checkpoint.json"
+
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_LOG = re.compile(r"e(\d{8})/log/(\d{20})\.jsonl\.zst")
+_SNAPSHOT = re.compile(r"e(\d{8})/snapshots/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst")
+
+
+class LogName(NamedTuple):
+    """A segment's name: it holds what follows revision *after* in *epoch*."""
+
+    epoch: int
+    after: int
+
+    def __str__(self) -> str:
+        return f"{log_folder(self.epoch)}{self.after:020d}.jsonl.zst"
+
+
+class SnapshotName(NamedTuple):
+    """A snapshot's name: the state at *revision*, which was stamped *observed_at* (aware, UTC)."""
+
+    epoch: int
+    revision: int
+    observed_at: datetime
+
+    def __str__(self) -> str:
+        stamp = self.observed_at.strftime(_TIME)
+        return f"{snapshot_folder(self.epoch)}{self.revision:020d}@{stamp}.jsonl.zst"
+
+
+def epoch_document(epoch: int) -> str:
+    """Return the name of the document that opens *epoch*."""
+    return f"e{epoch:08d}/epoch.json"
+
+
+def log_folder(epoch: int) -> str:
+    """Return what the names of all segments of *epoch* begin with."""
+    return f"e{epoch:08d}/log/"
+
+
+def snapshot_folder(epoch: int) -> str:
+    """Return what the names of all snapshots of *epoch* begin with."""
+    return f"e{epoch:08d}/snapshots/"
+
+
+def parse_log(name: str) -> LogName | None:
+    """Return what *name* says, or None if it isn't a segment's: strangers in a bucket are passed over."""
+    match = _LOG.fullmatch(name)
+    return LogName(int(match[1]), int(match[2])) if match else None
+
+
+def parse_snapshot(name: str) -> SnapshotName | None:
+    """Return what *name* says, or None if it isn't a snapshot's."""
+    match = _SNAPSHOT.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        observed_at = datetime.strptime(match[3], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return SnapshotName(int(match[1]), int(match[2]), observed_at)

@@ -1,0 +1,212 @@
+"""Segments and snapshots: a header line, a line for each event or key, and a footer line that proves them."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import msgspec
+
+from replicator.core import frame, lines
+from replicator.core.documents import FORMAT
+from replicator.core.records import Window  # noqa: TC001 (msgspec reads the annotations)
+from replicator.core.state import State
+from replicator.errors import ArchiveDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from replicator.core.records import Batch
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: what this object is, and whose.
+
+    Attributes:
+        kind: ``segment`` or ``snapshot``.
+        archive_id: As in archive.json.
+        epoch: The epoch that it belongs to.
+        revision: For a segment the revision that it starts after; for a snapshot the one it shows.
+        writer: The process that wrote it, so that no two writers' objects are ever the same bytes.
+        format: Version of the format.
+    """
+
+    kind: Literal["segment", "snapshot"]
+    archive_id: str
+    epoch: int
+    revision: int
+    writer: str
+    format: int = FORMAT
+
+
+class SegmentFooter(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment's last line.
+
+    Attributes:
+        events: How many lines stand between header and footer.
+        last_revision: Revision of the last batch; the next segment starts after it.
+        through_revision: etcd's revision up to which nothing more happened under the prefix.
+        observed_at: Stamp of the last batch.
+        observed_through: The watermark when the segment was cut; not before *observed_at*.
+        state_digest: Digest of the whole state after the last batch.
+        previous: SHA-256 of the segment before this one, or of the base snapshot for an epoch's first.
+    """
+
+    events: int
+    last_revision: int
+    through_revision: int
+    observed_at: datetime
+    observed_through: datetime
+    state_digest: str
+    previous: str
+
+
+class SnapshotFooter(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot's last line.
+
+    Attributes:
+        keys: How many lines stand between header and footer.
+        state_digest: Digest of the state.
+        segment: SHA-256 of the segment that ends at this revision; empty for an epoch's base.
+        window: Where the commit of this revision must lie if it arrived late.
+    """
+
+    keys: int
+    state_digest: str
+    segment: str
+    window: Window | None = None
+
+    def anchor(self, digest: str) -> str:
+        """Return what the next segment must name as its previous; *digest* is this snapshot's own."""
+        return self.segment or digest
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A segment, read and found whole; *digest* is its own SHA-256, which the next one's footer names."""
+
+    header: Header
+    batches: tuple[Batch, ...]
+    footer: SegmentFooter
+    digest: str
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A snapshot, read and found whole; its state's digest was computed anew and equals the footer's."""
+
+    header: Header
+    state: State
+    footer: SnapshotFooter
+    digest: str
+
+
+_Footer = TypeVar("_Footer", SegmentFooter, SnapshotFooter)
+_Part = TypeVar("_Part", Header, SegmentFooter, SnapshotFooter)
+
+
+def encode_segment(header: Header, batches: Iterable[Batch], footer: SegmentFooter) -> bytes:
+    """Return a segment's bytes."""
+    events = chain.from_iterable(map(lines.encode_batch, batches))
+    return frame.pack(chain((_line(header),), events, (_line(footer),)))
+
+
+def decode_segment(body: bytes, name: str) -> Segment:
+    """Return the segment that *body* holds; *name* is for the error alone.
+
+    Raises:
+        ArchiveDamaged: The bytes aren't those that `encode_segment` wrote.
+    """
+    text = _Text(body, name)
+    header = text.header("segment")
+    batches = tuple(_batches(text, name))
+    footer = text.footer(SegmentFooter)
+    count = sum(len(batch.events) for batch in batches)
+    text.expect(count == footer.events, "its footer counts other events")
+    last = batches[-1].revision if batches else None
+    text.expect(last == footer.last_revision, "its last revision is missing")
+    return Segment(header, batches, footer, frame.digest_of(body))
+
+
+def encode_snapshot(header: Header, state: State, segment: str = "", window: Window | None = None) -> bytes:
+    """Return a snapshot's bytes; keys stand in byte order. *segment* and *window* are the footer's."""
+    footer = SnapshotFooter(keys=len(state), state_digest=state.digest, segment=segment, window=window)
+    records = (lines.encode_record(key, record) for key, record in state.items())
+    return frame.pack(chain((_line(header),), records, (_line(footer),)))
+
+
+def decode_snapshot(body: bytes, name: str) -> Snapshot:
+    """Return the snapshot that *body* holds; *name* is for the error alone.
+
+    Raises:
+        ArchiveDamaged: The bytes aren't those that `encode_snapshot` wrote, or don't give the digest that
+            they state.
+    """
+    text = _Text(body, name)
+    header = text.header("snapshot")
+    state = State(header.revision)
+    for block in text.blocks():
+        for key, record in lines.decode_records(block, name):
+            state.add(key, record)
+    footer = text.footer(SnapshotFooter)
+    text.expect(len(state) == footer.keys, "its footer counts other keys")
+    text.expect(state.digest == footer.state_digest, "its state doesn't give the digest in its footer")
+    return Snapshot(header, state, footer, frame.digest_of(body))
+
+
+class _Text:
+    """The three parts of an object's text, in one pass and never whole in memory: header, blocks, footer."""
+
+    def __init__(self, body: bytes, name: str) -> None:
+        self._name = name
+        self._chunks = frame.unpack(body, name)
+        self._rest = b""
+
+    def header(self, kind: str) -> Header:
+        """Return the first line; call this first."""
+        while b"\n" not in self._rest:
+            chunk = next(self._chunks, b"")
+            self.expect(chunk != b"", "its text has no first line")
+            self._rest += chunk
+        line, _, self._rest = self._rest.partition(b"\n")
+        header = self._decode(line, Header)
+        self.expect(header.kind == kind, f"it is a {header.kind} where a {kind} must be")
+        return header
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield whole lines, many at once; the last line is held back for `footer`."""
+        for chunk in chain((b"",), self._chunks):
+            text = self._rest + chunk
+            end = text.rfind(b"\n", 0, text.rfind(b"\n") if b"\n" in text else 0) + 1
+            self._rest = text[end:]
+            if end:
+                yield text[:end]
+
+    def footer(self, kind: type[_Footer]) -> _Footer:
+        """Return the last line; call this when `blocks` is through."""
+        self.expect(self._rest.endswith(b"\n"), "its last line is cut off")
+        return self._decode(self._rest, kind)
+
+    def expect(self, truth: bool, otherwise: str) -> None:  # noqa: FBT001 (reads as a sentence)
+        """Raise ArchiveDamaged with *otherwise* unless *truth*."""
+        if not truth:
+            raise ArchiveDamaged(f"{self._name} is damaged: {otherwise}", hint=frame.DAMAGE_HINT)
+
+    def _decode(self, line: bytes, kind: type[_Part]) -> _Part:
+        try:
+            return msgspec.json.decode(line, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ArchiveDamaged(
+                f"{self._name} is damaged: its {kind.__name__} can't be read", hint=frame.DAMAGE_HINT
+            ) from None
+
+
+def _batches(text: _Text, name: str) -> Iterator[Batch]:
+    """Group the events of a segment by revision, as they were written."""
+    pairs = chain.from_iterable(lines.decode_events(block, name) for block in text.blocks())
+    for _, group in groupby(pairs, key=lambda pair: pair[0].mod_revision):
+        (first, event), *others = group
+        yield lines.batch_of(first, [event, *(event for _, event in others)], name)
+
+
+def _line(part: Header | SegmentFooter | SnapshotFooter) -> bytes:
+    return msgspec.json.encode(part) + b"\n"

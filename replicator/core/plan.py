@@ -1,0 +1,197 @@
+"""From a target to the objects that answer it, or the reason why none can: arithmetic over names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from replicator.errors import ArchiveDamaged, TargetNotRestorable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from replicator.core.documents import Epoch, Follows
+    from replicator.core.names import LogName, SnapshotName
+    from replicator.core.records import Window
+
+
+@dataclass(frozen=True, slots=True)
+class AtTime:
+    """The last revision stamped at or before *moment* (aware, UTC); before it, if *exclusive*."""
+
+    moment: datetime
+    exclusive: bool = False
+
+    def __str__(self) -> str:
+        return f"{'before' if self.exclusive else 'at'} {self.moment.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True)
+class AtRevision:
+    """The state at etcd's revision *revision*."""
+
+    revision: int
+
+    def __str__(self) -> str:
+        return f"at revision {self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The log's end."""
+
+    def __str__(self) -> str:
+        return "latest"
+
+
+Target = AtTime | AtRevision | Latest
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An epoch, and the one that was opened after it, if any."""
+
+    epoch: Epoch
+    following: Epoch | None = None
+
+    @property
+    def end(self) -> Follows | None:
+        """Where this epoch's log ends for good; None while it is the newest."""
+        return self.following.follows if self.following else None
+
+    def excludes(self, target: Target) -> bool:
+        """Tell whether *target* lies after this epoch's end."""
+        return self.end is not None and is_after(
+            target, self.end.position.revision, self.end.observed_through
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read: one snapshot, then the segments of its epoch from there to the target.
+
+    Attributes:
+        span: The epoch that the target lies in.
+        snapshot: The snapshot to begin with.
+        until: Revision beyond which the log need not be read (a later snapshot lies there, or the next
+            epoch follows from there); None for the log's end.
+    """
+
+    span: Span
+    snapshot: SnapshotName
+    until: int | None
+
+
+def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
+    """Return the epochs that *target* may lie in; *epochs* in order, at least one.
+
+    There is one, but for a revision that several epochs may know, since etcd was set back: then the
+    newest comes first, and the others count if that doesn't reach so far.
+
+    Raises:
+        TargetNotRestorable: The target lies before history, or in the gap between two epochs.
+    """
+    spans = [Span(*pair) for pair in zip(epochs, [*epochs[1:], None], strict=True)]
+    begun = [span for span in spans if not is_before(target, span.epoch.base, span.epoch.observed_at)]
+    if not begun:
+        raise TargetNotRestorable(
+            f"{target} lies before the archive's history",
+            hint=f"the first moment is revision {epochs[0].base} at {epochs[0].observed_at.isoformat()}",
+        )
+    if not isinstance(target, AtRevision):
+        begun = begun[-1:]
+    inside = [span for span in begun if not span.excludes(target)]
+    if not inside:
+        raise _in_gap(target, begun[-1])
+    return inside[::-1]
+
+
+def choose_snapshot(target: Target, span: Span, snapshots: Iterable[SnapshotName]) -> Plan:
+    """Return the plan for *target* within *span*; *snapshots* are all of its epoch's, in order.
+
+    Raises:
+        ArchiveDamaged: Not even the epoch's base snapshot is there.
+    """
+    end = span.end.position.revision if span.end else None
+    chosen: SnapshotName | None = None
+    until = end
+    for name in snapshots:
+        if name.revision < span.epoch.base or (end is not None and name.revision > end):
+            continue
+        if is_before(target, name.revision, name.observed_at):
+            until = name.revision
+            break
+        chosen = name
+    if chosen is None:
+        raise ArchiveDamaged(
+            f"{span.epoch.snapshot} is missing: it is the base of epoch {span.epoch.epoch}",
+            hint="bring the object back from a replica or an older version of the bucket",
+        )
+    return Plan(span, chosen, until)
+
+
+def tail(plan: Plan, log: Iterable[LogName]) -> Iterator[LogName]:
+    """Yield from *log*, the names after the snapshot in order, those that the plan needs."""
+    for name in log:
+        if plan.until is not None and name.after >= plan.until:
+            return
+        yield name
+
+
+def is_before(target: Target, revision: int, observed_at: datetime) -> bool:
+    """Tell whether *target* lies before what happened at *revision*, stamped *observed_at*."""
+    match target:
+        case AtTime(moment, exclusive):
+            return moment <= observed_at if exclusive else moment < observed_at
+        case AtRevision(wanted):
+            return wanted < revision
+        case Latest():
+            return False
+
+
+def is_after(target: Target, through_revision: int, observed_through: datetime) -> bool:
+    """Tell whether *target* lies beyond what is known through a revision and a moment."""
+    match target:
+        case AtTime(moment):
+            return moment > observed_through
+        case AtRevision(revision):
+            return revision > through_revision
+        case Latest():
+            return False
+
+
+def late_by(target: Target, last: Window | None, following: Window | None) -> timedelta:
+    """Return by how much the answer to *target* may be off: zero where every stamp was seen live.
+
+    Args:
+        target: What was asked for.
+        last: The window of the revision that the answer ends with, if that arrived late.
+        following: The same of the first revision beyond the answer.
+    """
+    if isinstance(target, AtTime):
+        moment = target.moment
+        windows = [window for window in (last, following) if window and _within(moment, window)]
+    else:
+        windows = [last] if last else []
+    return max((window.not_after - window.not_before for window in windows), default=timedelta(0))
+
+
+def _within(moment: datetime, window: Window) -> bool:
+    return window.not_before < moment <= window.not_after
+
+
+def _in_gap(target: Target, span: Span) -> TargetNotRestorable:
+    before, after = span.end, span.following
+    hint = ""
+    if before is not None and after is not None:
+        hint = (
+            f"the nearest moments are revision {before.position.revision}, known until "
+            f"{before.observed_through.isoformat()}, and revision {after.base} at "
+            f"{after.observed_at.isoformat()}, where epoch {after.epoch} begins ({after.reason})"
+        )
+    return TargetNotRestorable(
+        f"{target} lies in the gap after epoch {span.epoch.epoch}: nobody recorded what happened there",
+        hint=hint,
+    )

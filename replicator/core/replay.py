@@ -1,0 +1,98 @@
+"""A restore's fold under way: a snapshot, then segment upon segment, each proved before it counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.core.frame import DAMAGE_HINT
+from replicator.core.plan import is_before
+from replicator.core.state import replay
+from replicator.errors import ArchiveDamaged
+
+if TYPE_CHECKING:
+    from replicator.core.names import LogName, SnapshotName
+    from replicator.core.objects import Header, Segment, SegmentFooter, Snapshot
+    from replicator.core.plan import Target
+    from replicator.core.records import Batch
+
+
+class Replay:
+    """The state at a target as far as it has been read.
+
+    Attributes:
+        state: The fold up to now; never beyond the target.
+        observed_at: Stamp of the last revision in it.
+        window: Where that revision's commit must lie, if it arrived late.
+        following: The first batch beyond the target, once it was met: the target is then reached for sure.
+        footer: Footer of the last segment that was folded in whole; None before the first.
+        anchor: SHA-256 that the next segment must name as its previous.
+    """
+
+    def __init__(self, target: Target, archive_id: str, name: SnapshotName, snapshot: Snapshot) -> None:
+        self._target = target
+        self._archive_id = archive_id
+        self._epoch = name.epoch
+        self._belongs(snapshot.header, str(name), name.revision)
+        self.state = snapshot.state
+        self.observed_at = name.observed_at
+        self.window = snapshot.footer.window
+        self.following: Batch | None = None
+        self.footer: SegmentFooter | None = None
+        self.anchor = snapshot.footer.anchor(snapshot.digest)
+
+    def take(self, name: LogName, segment: Segment) -> None:
+        """Fold in what of *segment* lies at or before the target; nothing, if the target is reached.
+
+        Raises:
+            ArchiveDamaged: The segment isn't the next one of this history, or doesn't prove itself.
+        """
+        if self.following is not None:
+            return
+        self._continues(name, segment)
+        inside = [
+            batch
+            for batch in segment.batches
+            if not is_before(self._target, batch.revision, batch.observed_at)
+        ]
+        beyond = segment.batches[len(inside) :]
+        for batch in inside:
+            self.state.apply(batch)
+        if inside:
+            self.observed_at, self.window = inside[-1].observed_at, inside[-1].window
+        self._prove(name, segment, beyond)
+        if beyond:
+            self.following = beyond[0]
+        else:
+            self.footer, self.anchor = segment.footer, segment.digest
+
+    def _continues(self, name: LogName, segment: Segment) -> None:
+        if name.after != self.state.revision:
+            raise ArchiveDamaged(
+                f"the segment after revision {self.state.revision} of epoch {self._epoch} is missing: "
+                f"the next one is {name}",
+                hint=DAMAGE_HINT,
+            )
+        self._belongs(segment.header, str(name), name.after)
+        if segment.footer.previous != self.anchor:
+            raise ArchiveDamaged(
+                f"{name} follows another segment than the one before it: the hash chain is broken",
+                hint=DAMAGE_HINT,
+            )
+
+    def _belongs(self, header: Header, name: str, revision: int) -> None:
+        """An object that was put under another's name is whole, and wrong."""
+        if (header.archive_id, header.epoch, header.revision) != (self._archive_id, self._epoch, revision):
+            raise ArchiveDamaged(
+                f"{name} holds another object: revision {header.revision} of epoch {header.epoch} "
+                f"of archive {header.archive_id}",
+                hint=DAMAGE_HINT,
+            )
+
+    def _prove(self, name: LogName, segment: Segment, beyond: tuple[Batch, ...]) -> None:
+        """Compare the digest at the segment's end, also where the target lies within."""
+        proof = replay(self.state, beyond) if beyond else self.state
+        if proof.digest != segment.footer.state_digest:
+            raise ArchiveDamaged(
+                f"replaying {name} doesn't give the state that its writer had: the digests differ",
+                hint=DAMAGE_HINT,
+            )

@@ -1,0 +1,38 @@
+"""Get many objects side by side, in order, with only a few in memory at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from replicator.ports import ObjectStore
+
+_SIDE_BY_SIDE = 8
+
+Name = TypeVar("Name")
+
+
+def fetch(store: ObjectStore, names: Iterable[Name]) -> Iterator[tuple[Name, bytes]]:
+    """Yield each of *names* with its object's bytes, in the order of *names*, which is read lazily.
+
+    Raises:
+        ObjectMissing: One of them isn't there.
+    """
+    waiting = iter(names)
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="fetch") as pool:
+        under_way = deque(
+            (name, pool.submit(store.get, str(name))) for name in islice(waiting, _SIDE_BY_SIDE)
+        )
+        try:
+            while under_way:
+                name, body = under_way.popleft()
+                yield name, body.result()
+                under_way.extend((name, pool.submit(store.get, str(name))) for name in islice(waiting, 1))
+        finally:
+            for _, body in under_way:
+                body.cancel()

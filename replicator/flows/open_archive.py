@@ -1,0 +1,93 @@
+"""Open an archive for reading: its identity, its epochs, and the writer's last word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from replicator.core import documents, names
+from replicator.core.documents import Archive, Checkpoint, Epoch
+from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replicator.core.names import LogName, SnapshotName
+    from replicator.ports import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an archive says of itself; *epochs* in order, at least one."""
+
+    archive: Archive
+    epochs: tuple[Epoch, ...]
+    checkpoint: Checkpoint | None
+
+
+def open_archive(store: ObjectStore) -> Opened:
+    """Return what the archive in *store* says of itself.
+
+    Raises:
+        UsageError: There is no archive, or nothing was ever recorded in it.
+        ArchiveDamaged: One of its documents is.
+    """
+    archive = read_archive(store)
+    if archive is None:
+        raise UsageError(
+            "there is no archive here: archive.json is missing",
+            hint="check the archive's location; `replicator run` makes one",
+        )
+    # The checkpoint comes first: what is read after it is at least as new.
+    checkpoint = read_checkpoint(store)
+    epochs = tuple(read_epochs(store))
+    if not epochs:
+        raise UsageError(
+            "nothing was recorded in this archive yet: it has no epoch",
+            hint="start `replicator run`, and look at what it says",
+        )
+    return Opened(archive, epochs, checkpoint)
+
+
+def read_archive(store: ObjectStore) -> Archive | None:
+    """Return the archive's identity, or None if nobody made one here."""
+    try:
+        return documents.decode(Archive, store.get(names.ARCHIVE), names.ARCHIVE)
+    except ObjectMissing:
+        return None
+
+
+def read_checkpoint(store: ObjectStore) -> Checkpoint | None:
+    """Return the writer's last word, or None. It is a hint: damaged is as good as none."""
+    try:
+        return documents.decode(Checkpoint, store.get(names.CHECKPOINT), names.CHECKPOINT)
+    except (ObjectMissing, ArchiveDamaged):
+        return None
+
+
+def read_epochs(store: ObjectStore) -> Iterator[Epoch]:
+    """Yield all epochs in order; their numbers have no holes."""
+    for number in count(1):
+        name = names.epoch_document(number)
+        try:
+            yield documents.decode(Epoch, store.get(name), name)
+        except ObjectMissing:
+            return
+
+
+def snapshots(store: ObjectStore, epoch: int) -> Iterator[SnapshotName]:
+    """Yield the names of *epoch*'s snapshots, by revision."""
+    for name in store.names(names.snapshot_folder(epoch)):
+        parsed = names.parse_snapshot(name)
+        if parsed is not None:
+            yield parsed
+
+
+def log(store: ObjectStore, epoch: int, since: int = 0) -> Iterator[LogName]:
+    """Yield the names of *epoch*'s segments that start after revision *since* or later, in order."""
+    last_before = str(names.LogName(epoch, since - 1)) if since > 0 else ""
+    for name in store.names(names.log_folder(epoch), last_before):
+        parsed = names.parse_log(name)
+        if parsed is not None:
+            yield parsed
