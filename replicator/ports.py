@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """The only way to ask the time."""
+    """The only way to ask the time, and to let it pass."""
 
     def now(self) -> datetime:
         """Return the wall-clock time: aware, UTC. It may step back; whoever stamps with it clamps."""
 
     def monotonic(self) -> float:
         """Return seconds since some fixed moment; never decreases. For intervals and deadlines."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread for *seconds*."""
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
