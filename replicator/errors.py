@@ -84,12 +84,4 @@ class ObjectChanged(Exception):
 
 
 class Compacted(Exception):
-    """etcd no longer holds the revision that was asked for.
-
-    Args:
-        revision: The oldest revision that etcd still answers for.
-    """
-
-    def __init__(self, revision: int) -> None:
-        super().__init__(f"compacted up to revision {revision}")
-        self.revision = revision
+    """etcd no longer holds the revision that was asked for."""

@@ -76,6 +76,9 @@ class Source(Protocol):
     def interrupt(self) -> None:
         """End the watch, now and for good; may be called from any thread."""
 
+    def neighbour(self) -> bytes | None:
+        """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""
+
 
 class ObjectStore(Protocol):
     """Named blobs below one root. Strongly consistent: a finished `create` is visible to everyone.

@@ -36,9 +36,17 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Follows(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the epoch before ended: the last position and moment that its log may be trusted for."""
+    """Where the epoch before ended: what a stale writer adds to its log beyond that doesn't count.
+
+    Attributes:
+        position: The end of its log.
+        through_revision: etcd's revision up to which nothing more happened under the prefix.
+        observed_through: All that was committed until then is in its log.
+        segment: SHA-256 of its last segment, or of its base snapshot if it has none.
+    """
 
     position: Position
+    through_revision: int
     observed_through: datetime
     segment: str
 
@@ -53,9 +61,8 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
             state at our position wasn't ours).
         cluster_id: etcd's cluster, in hexadecimal as etcdctl prints it.
         base: Revision of the base snapshot: history begins here.
-        observed_at: Stamp of the base.
+        observed_at: Stamp of the base: when it was read.
         snapshot: Name of the base snapshot.
-        opened_at: When this was written.
         writer: Who wrote it.
         follows: The end of the epoch before; None for the first.
     """
@@ -66,7 +73,6 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     base: int
     observed_at: datetime
     snapshot: str
-    opened_at: datetime
     writer: str
     follows: Follows | None = None
 

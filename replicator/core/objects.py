@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Batch
 
+Kind = Literal["segment", "snapshot"]
+
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The first line: what this object is, and whose.
@@ -32,7 +34,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         format: Version of the format.
     """
 
-    kind: Literal["segment", "snapshot"]
+    kind: Kind
     archive_id: str
     epoch: int
     revision: int

@@ -63,9 +63,7 @@ class Span:
 
     def excludes(self, target: Target) -> bool:
         """Tell whether *target* lies after this epoch's end."""
-        return self.end is not None and is_after(
-            target, self.end.position.revision, self.end.observed_through
-        )
+        return self.end is not None and is_after(target, self.end.through_revision, self.end.observed_through)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from replicator.core.frame import DAMAGE_HINT
 from replicator.core.plan import is_before
+from replicator.core.records import size_bytes
 from replicator.core.state import replay
 from replicator.errors import ArchiveDamaged
 
@@ -25,6 +26,7 @@ class Replay:
         window: Where that revision's commit must lie, if it arrived late.
         following: The first batch beyond the target, once it was met: the target is then reached for sure.
         footer: Footer of the last segment that was folded in whole; None before the first.
+        tail_bytes: Size of all batches that were folded in.
         anchor: SHA-256 that the next segment must name as its previous.
     """
 
@@ -38,6 +40,7 @@ class Replay:
         self.window = snapshot.footer.window
         self.following: Batch | None = None
         self.footer: SegmentFooter | None = None
+        self.tail_bytes = 0
         self.anchor = snapshot.footer.anchor(snapshot.digest)
 
     def take(self, name: LogName, segment: Segment) -> None:
@@ -57,6 +60,7 @@ class Replay:
         beyond = segment.batches[len(inside) :]
         for batch in inside:
             self.state.apply(batch)
+        self.tail_bytes += sum(map(size_bytes, inside))
         if inside:
             self.observed_at, self.window = inside[-1].observed_at, inside[-1].window
         self._prove(name, segment, beyond)

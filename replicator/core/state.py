@@ -31,6 +31,11 @@ def fingerprint(key: bytes, record: Record) -> int:
     return int.from_bytes(hashlib.sha256(head + key + record.value).digest(), "big")
 
 
+def digest_of(records: Iterable[tuple[bytes, Record]]) -> str:
+    """Return the digest of the state that holds *records*, without holding it: 64 hexadecimal digits."""
+    return f"{sum(fingerprint(key, record) for key, record in records) % _MODULUS:064x}"
+
+
 class State:
     """Every live key with its record after all events up to *revision*; mutable, and owned by one thread.
 

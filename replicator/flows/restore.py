@@ -113,7 +113,7 @@ def _reach(opened: Opened, span: Span, replay: Replay) -> Reach:
     if replay.footer is not None:
         revision, moment = replay.footer.through_revision, replay.footer.observed_through
     if span.end is not None and span.end.position.revision == replay.state.revision:
-        return Reach(revision, max(moment, span.end.observed_through))
+        return Reach(span.end.through_revision, max(moment, span.end.observed_through))
     hint = opened.checkpoint
     if hint is not None and hint.position == Position(span.epoch.epoch, replay.state.revision):
         return Reach(max(revision, hint.through_revision), max(moment, hint.observed_through))

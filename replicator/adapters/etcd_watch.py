@@ -1,0 +1,150 @@
+"""One watch on one stream of etcd: whole revisions, and how far nothing more happened."""
+
+from __future__ import annotations
+
+import re
+import threading
+from itertools import groupby
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from replicator.adapters.etcd_messages import messages
+from replicator.core.records import Event, Record
+from replicator.errors import Compacted, SourceUnavailable
+from replicator.ports import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from replicator.ports import Clock
+
+_PROGRESS_S = 1.0
+
+
+class Watch:
+    """Watches the keys from *bounds*[0] up to *bounds*[1] with *client*, an etcd3 client."""
+
+    def __init__(self, client: Any, version: str, bounds: tuple[bytes, bytes], clock: Clock) -> None:
+        self._client = client
+        self._asks = answers_progress_truly(version)
+        self._bounds = bounds
+        self._clock = clock
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        self._done = threading.Event()
+        self._asked: list[datetime] = []
+        self._call: Any = None
+
+    def cancel(self) -> None:
+        """End the stream, from any thread; `deliveries` then ends with gRPC's CANCELLED, or never begins."""
+        self._done.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    def deliveries(self, after: int) -> Iterator[Delivery]:
+        """Yield whole revisions after *after*, in order, and bookmarks.
+
+        Raises:
+            Compacted: etcd no longer holds what follows *after*.
+            SourceUnavailable: etcd refused or ended the watch.
+        """
+        # To start at a revision that we know makes a compaction right behind it an error on all versions.
+        self._requests.put(self._create(max(after, 1)))
+        self._call = messages.WatchStub(self._client.channel).Watch(
+            iter(self._requests.get, None),
+            metadata=(*(self._client.metadata or ()), ("hasleader", "true")),
+        )
+        asking = threading.Thread(target=self._ask, name="etcd-progress", daemon=True)
+        if self._asks:
+            asking.start()
+        try:
+            yield from self._received(after)
+        finally:
+            self._done.set()
+            self._call.cancel()
+            self._requests.put(None)
+            if self._asks:
+                asking.join()
+
+    def _create(self, start_revision: int) -> Any:
+        key, range_end = self._bounds
+        return messages.WatchRequest(
+            create_request=messages.WatchCreateRequest(
+                key=key,
+                range_end=range_end,
+                start_revision=start_revision,
+                progress_notify=True,
+                fragment=True,
+            )
+        )
+
+    def _ask(self) -> None:
+        """Ask for progress again and again: etcd drops the question while a watcher catches up."""
+        while not self._done.wait(_PROGRESS_S):
+            self._asked.append(self._clock.now())
+            self._requests.put(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+
+    def _received(self, cursor: int) -> Iterator[Delivery]:
+        held: list[Any] = []
+        for response in self._call:
+            if response.canceled:
+                raise _refusal(response)
+            held.extend(response.events)
+            if response.events:
+                whole, held = _whole_revisions(held, more=response.fragment)
+                news = tuple((number, events) for number, events in whole if number > cursor)
+                if news:
+                    cursor = news[-1][0]
+                    yield Delivery(self._clock.now(), news)
+            elif not response.created and not held:
+                moment = self._answered(response)
+                # The revision of a response with events is no cursor; of one without, it is a bookmark.
+                if moment is not None and response.header.revision >= cursor:
+                    cursor = response.header.revision
+                    yield Delivery(moment, (), through=cursor)
+
+    def _answered(self, response: Any) -> datetime | None:
+        """Return a moment at which the bookmark *response* was true, or None if there is none to be sure of.
+
+        An answer has the watch id -1, and doesn't say which question it answers: the oldest is the safe one.
+        """
+        if response.watch_id >= 0:
+            return self._clock.now()
+        if not self._asked:
+            return None
+        moment = self._asked[0]
+        self._asked.clear()
+        return moment
+
+
+def answers_progress_truly(version: str) -> bool:
+    """Tell whether etcd *version* may be asked for progress: older ones answer too early (etcd#15220)."""
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    return numbers >= [3, 5, 8] or [3, 4, 25] <= numbers < [3, 5]
+
+
+def _whole_revisions(
+    events: list[Any], *, more: bool
+) -> tuple[list[tuple[int, tuple[Event, ...]]], list[Any]]:
+    """Group *events* by revision; if *more* fragments follow, hold back the last, which may go on in them."""
+    groups = [
+        (number, list(group)) for number, group in groupby(events, key=lambda event: event.kv.mod_revision)
+    ]
+    held = groups.pop()[1] if more else []
+    return [(number, tuple(map(_event, group))) for number, group in groups], held
+
+
+def _event(event: Any) -> Event:
+    kv = event.kv
+    if event.type == messages.Event.DELETE:
+        return Event(kv.key, None)
+    return Event(kv.key, Record(kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease))
+
+
+def _refusal(response: Any) -> Exception:
+    if response.compact_revision:
+        return Compacted()
+    return SourceUnavailable(
+        f"etcd ended the watch: {response.cancel_reason or 'no reason given'}",
+        hint="etcd's user needs a role with read permission on the whole prefix",
+    )

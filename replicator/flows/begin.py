@@ -1,0 +1,67 @@
+"""Where a capture begins: at the end of the log that is there, or with a new archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from replicator.core import documents, names
+from replicator.core.documents import FORMAT, Archive
+from replicator.errors import UsageError
+from replicator.flows.open_archive import read_archive, read_epochs
+from replicator.flows.open_epoch import open_epoch, read_base
+from replicator.flows.resume import resume
+
+if TYPE_CHECKING:
+    from replicator.flows.link import Link
+    from replicator.flows.persist import Persistence
+    from replicator.flows.tip import Tip
+
+
+def begin(link: Link, persistence: Persistence) -> Tip:
+    """Return the log's end, for us to go on from.
+
+    Raises:
+        UsageError: The archive is another prefix's, or etcd holds nothing under the prefix.
+        SourceUnavailable: etcd can't be reached or refuses us.
+        StoreUnavailable: The same of the store.
+        ArchiveDamaged: The log's tail can't be replayed.
+    """
+    status = link.source.status()
+    link.log.info("source.connected", cluster_id=status.cluster_id, version=status.version, head=status.head)
+    archive = read_archive(link.store)
+    if archive is not None and archive.prefix != link.prefix:
+        raise UsageError(
+            f"the archive records the prefix {archive.prefix}, and etcd.prefix is {link.prefix}",
+            hint="give each prefix an archive of its own",
+        )
+    if archive is not None and any(read_epochs(link.store)):
+        tip = resume(link.store, link.writer)
+        link.log.info("capture.resumed", epoch=tip.epoch.epoch, revision=tip.state.revision)
+        return tip
+    return _found(link, persistence, archive)
+
+
+def _found(link: Link, persistence: Persistence, archive: Archive | None) -> Tip:
+    """Open the first epoch, and before it the archive itself if there is none."""
+    base = read_base(link)
+    if len(base.state) == 0:
+        _question_prefix(link)
+    if archive is None:
+        archive = Archive(
+            format=FORMAT, archive_id=uuid4().hex, prefix=link.prefix, created_at=link.clock.now()
+        )
+        persistence.create(names.ARCHIVE, documents.encode(archive))
+        link.log.info("archive.created", archive_id=archive.archive_id, prefix=archive.prefix)
+    return open_epoch(link, persistence, base, archive.archive_id)
+
+
+def _question_prefix(link: Link) -> None:
+    """An etcd that holds keys, and none under our prefix, is more likely a mistake than a beginning."""
+    neighbour = link.source.neighbour()
+    if neighbour is not None:
+        raise UsageError(
+            f"etcd holds no key under {link.prefix}, but others: {neighbour!r} is one",
+            hint="check etcd.prefix; or start APISIX on this etcd first",
+        )
+    link.log.warning("source.empty", prefix=link.prefix)

@@ -1,0 +1,93 @@
+"""Record every change: follow etcd's watch into the archive, until told to stop."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replicator.flows.begin import begin
+from replicator.flows.checkpoints import Checkpoints
+from replicator.flows.commit import Committer
+from replicator.flows.follow import Follower
+from replicator.flows.inbox import Inbox
+from replicator.flows.open_epoch import open_epoch, read_base
+from replicator.flows.persist import Persistence
+from replicator.flows.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from replicator.core.schedule import Schedule
+    from replicator.flows.inbox import GroupCommit
+    from replicator.flows.link import Link
+    from replicator.flows.tip import Tip
+
+# Beyond this the watch is made to wait; etcd keeps what it has not sent.
+_INBOX_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRules:
+    """When to cut segments, and when to cut snapshots at the latest."""
+
+    commit: GroupCommit
+    schedule: Schedule
+
+
+class Capture:
+    """Records one link; `run` is called once, `stop` from any thread."""
+
+    def __init__(self, link: Link, rules: CaptureRules) -> None:
+        self._link = link
+        self._rules = rules
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._persistence = Persistence(link.store, self._stopping, link.log)
+
+    def stop(self) -> None:
+        """Let `run` flush what has come, and return."""
+        self._stopping.set()
+        self._link.source.interrupt()
+
+    def run(self) -> None:
+        """Record until `stop` is called; all that came by then is durable when this returns.
+
+        An etcd or a store that goes away later than at the start is waited for.
+
+        Raises:
+            UsageError: The archive is another prefix's, or etcd holds nothing under the prefix.
+            SourceUnavailable: etcd can't be reached at the start, or refuses us.
+            StoreUnavailable: The same of the store; or it is away when we are to stop.
+            WriterFenced: Another writer extended the log.
+            ArchiveDamaged: The log's tail can't be replayed.
+        """
+        tip = begin(self._link, self._persistence)
+        while (reason := self._record(tip)) is not None:
+            self._link.log.error("lineage.broken", reason=reason, revision=tip.state.revision)
+            base = read_base(self._link)
+            tip = open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
+        self._link.log.info("capture.stopped", revision=tip.state.revision)
+
+    def _record(self, tip: Tip) -> str | None:
+        """Record one epoch; return why it ended, or None when we are to stop."""
+        inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, self._link.clock)
+        committing = threading.Thread(target=self._commit, args=(inbox, tip), name="commit", daemon=True)
+        committing.start()
+        try:
+            return Follower(self._link, tip, inbox, self._stopping).follow()
+        finally:
+            inbox.close()
+            committing.join()
+            if self._failure is not None:
+                raise self._failure
+
+    def _commit(self, inbox: Inbox, tip: Tip) -> None:
+        """Commit in a thread of its own; a failure there ends the watch here."""
+        link = self._link
+        try:
+            snapshots = Snapshots(link.store, self._rules.schedule, link.clock, link.log)
+            checkpoints = Checkpoints(link.store, link.clock, link.log)
+            Committer(self._persistence, snapshots, checkpoints, link.log).commit(inbox, tip)
+        except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
+            self._failure = failure
+            self.stop()
+            inbox.close()

@@ -1,0 +1,86 @@
+"""Follow etcd's watch: reconnect, check that it is still the etcd that we left, stamp what comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.core.records import Window
+from replicator.core.stamp import Stamper
+from replicator.errors import Compacted, SourceUnavailable
+from replicator.flows.lineage import break_in_lineage
+from replicator.flows.tip import Watermark
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from replicator.core.records import Batch
+    from replicator.flows.inbox import Inbox
+    from replicator.flows.link import Link
+    from replicator.flows.tip import Tip
+    from replicator.ports import Delivery, SourceStatus
+
+_FIRST_DELAY_S = 0.2
+_LONGEST_DELAY_S = 5.0
+
+
+class Follower:
+    """Puts all that happens after *tip* into *inbox*, until *stopping* is set or the history breaks."""
+
+    def __init__(self, link: Link, tip: Tip, inbox: Inbox, stopping: Event) -> None:
+        self._link = link
+        self._tip = tip
+        self._inbox = inbox
+        self._stopping = stopping
+        self._stamper = Stamper(tip.watermark.moment)
+        self._cursor = tip.watermark.revision
+
+    def follow(self) -> str | None:
+        """Return why etcd's history doesn't continue ours, as `Epoch.reason` says it; None when stopped.
+
+        An etcd that is away is waited for.
+        """
+        delay_s = _FIRST_DELAY_S
+        while not self._stopping.is_set():
+            try:
+                asked_at = self._link.clock.now()
+                status = self._link.source.status()
+                reason = break_in_lineage(self._link.source, status, self._tip, self._cursor)
+                if reason is not None:
+                    return reason
+                delay_s = _FIRST_DELAY_S
+                self._watch(status, Window(asked_at, self._link.clock.now()))
+            except Compacted:
+                return "compacted"
+            except SourceUnavailable as error:
+                self._link.log.warning("watch.lost", cause=str(error), retry_in_s=delay_s)
+                self._stopping.wait(delay_s)
+                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+        return None
+
+    def _watch(self, status: SourceStatus, asked: Window) -> None:
+        """Watch until the stream ends; what was committed by *status* comes late.
+
+        Args:
+            status: What etcd said of itself.
+            asked: Between these moments it said so.
+        """
+        missed = Window(self._stamper.last, max(self._stamper.last, asked.not_after))
+        if status.head == self._cursor:
+            self._observe(Watermark(status.head, asked.not_before))
+        self._link.log.info("watch.started", after=self._cursor, head=status.head)
+        for delivery in self._link.source.watch(self._cursor):
+            self._inbox.put(self._stamp(delivery, status.head, missed))
+            if delivery.revisions:
+                self._cursor = delivery.revisions[-1][0]
+            if delivery.through is not None:
+                self._cursor = delivery.through
+                self._observe(Watermark(delivery.through, delivery.at))
+
+    def _stamp(self, delivery: Delivery, head: int, missed: Window) -> list[Batch]:
+        late = [revision for revision in delivery.revisions if revision[0] <= head]
+        live = delivery.revisions[len(late) :]
+        return self._stamper.late(late, missed) + self._stamper.live(live, delivery.at)
+
+    def _observe(self, watermark: Watermark) -> None:
+        moment = self._stamper.observed(watermark.moment)
+        self._inbox.observe(Watermark(watermark.revision, moment))

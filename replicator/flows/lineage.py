@@ -1,0 +1,35 @@
+"""Is this still the etcd that we left? A rebuilt or rewound one looks the same in every header."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.core.state import digest_of
+from replicator.errors import Compacted
+
+if TYPE_CHECKING:
+    from replicator.flows.tip import Tip
+    from replicator.ports import Source, SourceStatus
+
+
+def break_in_lineage(source: Source, status: SourceStatus, tip: Tip, cursor: int) -> str | None:
+    """Return why etcd's history doesn't continue ours, as `Epoch.reason` says it; None if it does.
+
+    What etcd held at the revision that we sealed last is read and compared whole. A compaction behind
+    that revision leaves nothing to compare; the watch then tells whether it went past the cursor as well.
+
+    Args:
+        source: The etcd, connected.
+        status: What it says of itself.
+        tip: Our log's end.
+        cursor: The revision up to which we have seen everything.
+    """
+    if status.cluster_id != tip.epoch.cluster_id:
+        return "cluster_changed"
+    if status.head < cursor:
+        return "rewound"
+    revision, digest = tip.sealed
+    try:
+        return None if digest_of(source.read(revision)) == digest else "diverged"
+    except Compacted:
+        return None

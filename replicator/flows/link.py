@@ -1,0 +1,24 @@
+"""A source and the archive that it is recorded into: what all parts of a capture share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from replicator.ports import Clock, ObjectStore, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Records *prefix* of *source* into *store*; *writer* is a random name of this process."""
+
+    source: Source
+    prefix: str
+    store: ObjectStore
+    clock: Clock
+    log: FilteringBoundLogger
+    writer: str = field(default_factory=lambda: uuid4().hex)

@@ -1,0 +1,109 @@
+"""Begin a history without holes: read everything at one revision, and open an epoch with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from replicator.core import documents, objects
+from replicator.core.documents import Epoch
+from replicator.core.frame import digest_of
+from replicator.core.names import SnapshotName, epoch_document
+from replicator.core.objects import Header
+from replicator.core.state import State
+from replicator.errors import Compacted
+from replicator.flows.tip import Tip, Watermark
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from replicator.flows.link import Link
+    from replicator.flows.persist import Persistence
+    from replicator.ports import SourceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """All keys at one revision of etcd, and a moment by which they were so."""
+
+    status: SourceStatus
+    state: State
+    observed_at: datetime
+
+
+def read_base(link: Link) -> Base:
+    """Return all that etcd holds now, read page by page at one pinned revision.
+
+    Raises:
+        SourceUnavailable: etcd can't be reached or refuses us.
+    """
+    while True:
+        status = link.source.status()
+        state, observed_at = State(status.head), link.clock.now()
+        try:
+            for key, record in link.source.read(status.head):
+                state.add(key, record)
+        except Compacted:
+            link.log.warning("bootstrap.restarted", revision=status.head)
+            continue
+        return Base(status, state, observed_at)
+
+
+def open_epoch(
+    link: Link,
+    persistence: Persistence,
+    base: Base,
+    archive_id: str,
+    reason: str = "first",
+    before: Tip | None = None,
+) -> Tip:
+    """Store the base snapshot, then the epoch's document, which makes it count; return where its log begins.
+
+    Args:
+        link: What is recorded, and where to.
+        persistence: What to store it with.
+        base: The state that the epoch begins with.
+        archive_id: As in archive.json.
+        reason: Why, as `Epoch` explains it.
+        before: The end of the epoch before; None for the first.
+
+    Raises:
+        WriterFenced: Another writer has opened this epoch.
+    """
+    number = before.epoch.epoch + 1 if before else 1
+    observed_at = base.observed_at
+    if before is not None:
+        observed_at = max(observed_at, before.watermark.moment + timedelta(microseconds=1))
+    revision = base.state.revision
+    name = SnapshotName(number, revision, observed_at)
+    header = Header(
+        kind="snapshot", archive_id=archive_id, epoch=number, revision=revision, writer=link.writer
+    )
+    body = objects.encode_snapshot(header, base.state)
+    epoch = Epoch(
+        epoch=number,
+        reason=reason,
+        cluster_id=base.status.cluster_id,
+        base=revision,
+        observed_at=observed_at,
+        snapshot=str(name),
+        writer=link.writer,
+        follows=before.end() if before else None,
+    )
+    persistence.create(str(name), body)
+    persistence.create(epoch_document(number), documents.encode(epoch))
+    link.log.info("epoch.opened", epoch=number, reason=reason, base=revision, keys=len(base.state))
+    return Tip(
+        archive_id=archive_id,
+        writer=link.writer,
+        epoch=epoch,
+        state=base.state,
+        anchor=digest_of(body),
+        observed_at=observed_at,
+        window=None,
+        watermark=Watermark(revision, observed_at),
+        snapshot_revision=revision,
+        tail_bytes=0,
+        sealed=(revision, base.state.digest),
+    )

@@ -1,0 +1,53 @@
+"""Store an object, however long the store is away: what was recorded is worth waiting for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.errors import ObjectExists, StoreUnavailable, WriterFenced
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from structlog.typing import FilteringBoundLogger
+
+    from replicator.ports import ObjectStore
+
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 30.0
+
+
+class Persistence:
+    """Creates objects of the log. Until *closing* is set it tries again for ever, then once more.
+
+    The adapters have their own short patience with hiccups; this one is for outages.
+    """
+
+    def __init__(self, store: ObjectStore, closing: Event, log: FilteringBoundLogger) -> None:
+        self._store = store
+        self._closing = closing
+        self._log = log
+
+    def create(self, name: str, body: bytes) -> None:
+        """Store *body* under *name*; durable when this returns.
+
+        Raises:
+            WriterFenced: Another writer has taken the name.
+            StoreUnavailable: The store is still away, and we are to end.
+        """
+        delay_s = _FIRST_DELAY_S
+        while True:
+            is_last = self._closing.is_set()
+            try:
+                return self._store.create(name, body)
+            except ObjectExists:
+                raise WriterFenced(
+                    f"another writer has stored {name}: this one must not go on",
+                    hint="let one `replicator run` at a time write an archive",
+                ) from None
+            except StoreUnavailable as error:
+                if is_last:
+                    raise
+                self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)
+            self._closing.wait(delay_s)
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)

@@ -1,0 +1,35 @@
+"""Take up an archive where its log ends: the state, the hash chain and the clock are read back from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from replicator.core.plan import Latest
+from replicator.flows.restore import restore
+from replicator.flows.tip import Tip, Watermark
+
+if TYPE_CHECKING:
+    from replicator.ports import ObjectStore
+
+
+def resume(store: ObjectStore, writer: str) -> Tip:
+    """Return the end of the log in *store*, for *writer* to go on from.
+
+    Raises:
+        ArchiveDamaged: The log's tail can't be replayed.
+    """
+    last = restore(store, Latest())
+    replay = last.replay
+    return Tip(
+        archive_id=last.archive.archive_id,
+        writer=writer,
+        epoch=last.epoch,
+        state=last.state,
+        anchor=replay.anchor,
+        observed_at=replay.observed_at,
+        window=replay.window,
+        watermark=Watermark(last.reach.through_revision, last.reach.observed_through),
+        snapshot_revision=last.snapshot_revision,
+        tail_bytes=replay.tail_bytes,
+        sealed=(last.state.revision, last.state.digest),
+    )

@@ -1,0 +1,121 @@
+"""The log's end as its writer holds it, and how one more segment moves it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replicator.core import objects
+from replicator.core.documents import Follows
+from replicator.core.frame import digest_of
+from replicator.core.names import LogName
+from replicator.core.objects import Header, SegmentFooter
+from replicator.core.records import Position, Window, size_bytes
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from replicator.core.documents import Epoch
+    from replicator.core.records import Batch
+    from replicator.core.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Nothing more happened up to *revision*, and all that was committed until *moment* is known."""
+
+    revision: int
+    moment: datetime
+
+
+@dataclass(slots=True)
+class Tip:
+    """Everything that the next segment depends on; owned by the thread that commits.
+
+    Attributes:
+        archive_id: As in archive.json.
+        writer: Who writes: a name of this process.
+        epoch: The open epoch.
+        state: The fold of all that was sealed.
+        anchor: SHA-256 that the next segment names as its previous.
+        observed_at: Stamp of the state's last revision.
+        window: Where that revision's commit must lie, if it arrived late.
+        watermark: How far the epoch is known.
+        snapshot_revision: Revision of the last snapshot.
+        tail_bytes: Size of all batches since then.
+        sealed: Revision and digest of *state*, for other threads: replaced at once, never changed.
+    """
+
+    archive_id: str
+    writer: str
+    epoch: Epoch
+    state: State
+    anchor: str
+    observed_at: datetime
+    window: Window | None
+    watermark: Watermark
+    snapshot_revision: int
+    tail_bytes: int
+    sealed: tuple[int, str]
+
+    @property
+    def position(self) -> Position:
+        """Where the log ends."""
+        return Position(self.epoch.epoch, self.state.revision)
+
+    def header(self, kind: objects.Kind) -> Header:
+        """Return the header of an object that begins, or shows, where the log ends now."""
+        return Header(
+            kind=kind,
+            archive_id=self.archive_id,
+            epoch=self.epoch.epoch,
+            revision=self.state.revision,
+            writer=self.writer,
+        )
+
+    def end(self) -> Follows:
+        """Return what the document of a next epoch says of where this one ends."""
+        return Follows(
+            position=self.position,
+            through_revision=self.watermark.revision,
+            observed_through=self.watermark.moment,
+            segment=self.anchor,
+        )
+
+    def observe(self, watermark: Watermark) -> None:
+        """Take note of how far the source was seen; a watermark never moves back."""
+        if watermark.revision >= self.watermark.revision and watermark.moment >= self.watermark.moment:
+            self.watermark = watermark
+
+    def seal(self, batches: tuple[Batch, ...], watermark: Watermark | None) -> tuple[str, bytes]:
+        """Step over *batches*; return the name and the bytes of the segment that holds them.
+
+        Args:
+            batches: At least one.
+            watermark: How far the source was seen after the last of them, if further than that.
+        """
+        name, header, last = (
+            LogName(self.epoch.epoch, self.state.revision),
+            self.header("segment"),
+            batches[-1],
+        )
+        for batch in batches:
+            self.state.apply(batch)
+        self.observe(Watermark(last.revision, last.observed_at))
+        if watermark is not None:
+            self.observe(watermark)
+        footer = SegmentFooter(
+            events=sum(len(batch.events) for batch in batches),
+            last_revision=last.revision,
+            through_revision=self.watermark.revision,
+            observed_at=last.observed_at,
+            observed_through=self.watermark.moment,
+            state_digest=self.state.digest,
+            previous=self.anchor,
+        )
+        body = objects.encode_segment(header, batches, footer)
+        self.anchor = digest_of(body)
+        self.observed_at, self.window = last.observed_at, last.window
+        self.tail_bytes += sum(map(size_bytes, batches))
+        self.sealed = (last.revision, footer.state_digest)
+        return str(name), body
