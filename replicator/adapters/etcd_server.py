@@ -36,25 +36,32 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "replicator"
 
 
-def find_etcd() -> Path:
-    """Return the `etcd` to start: $REPLICATOR_ETCD, else the one on PATH, else the fetched one.
-
-    The first must do if it is set; of the others, the first of version 3.5.16 or later is taken.
+def installed_etcd() -> Path | None:
+    """Return $REPLICATOR_ETCD, else the `etcd` on PATH if its version is 3.5.16 or later, else None.
 
     Raises:
-        UsageError: There is none, or $REPLICATOR_ETCD names something else.
+        UsageError: $REPLICATOR_ETCD is set and names something else than such an etcd.
     """
     chosen = os.environ.get("REPLICATOR_ETCD")
+    found = chosen or shutil.which("etcd")
+    if found and is_recent(Path(found)):
+        return Path(found)
     if chosen:
-        if not is_recent(Path(chosen)):
-            raise UsageError(f"REPLICATOR_ETCD: {chosen} is no etcd of version 3.5.16 or later", hint=_HINT)
-        return Path(chosen)
-    on_path = shutil.which("etcd")
-    candidates = [Path(on_path)] if on_path else []
-    for candidate in [*candidates, cache_folder() / "etcd/usr/bin/etcd"]:
-        if is_recent(candidate):
-            return candidate
-    raise UsageError("no etcd of version 3.5.16 or later on this machine", hint=_HINT)
+        raise UsageError(f"REPLICATOR_ETCD: {chosen} is no etcd of version 3.5.16 or later", hint=_HINT)
+    return None
+
+
+def find_etcd() -> Path:
+    """Return the `etcd` to start: an installed one, else the one that `tools/fetch` has put into the cache.
+
+    Raises:
+        UsageError: There is neither, or $REPLICATOR_ETCD names something else.
+    """
+    fetched = cache_folder() / "etcd/usr/bin/etcd"
+    etcd = installed_etcd() or (fetched if is_recent(fetched) else None)
+    if etcd is None:
+        raise UsageError("no etcd of version 3.5.16 or later on this machine", hint=_HINT)
+    return etcd
 
 
 def is_recent(binary: Path) -> bool:
