@@ -1,0 +1,57 @@
+# Everything here does its own set-up: the virtual environment .venv, and an etcd in the user's cache folder.
+# Needs python3 (3.11 or later) and the base tools of Debian or Ubuntu; never root.
+
+SHELL := /bin/sh
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input
+PIP_HINT := { echo "  try: check the network and pip's settings, then call make again" >&2; exit 1; }
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
+	@echo "make test   run all checks and all tests"
+	@echo "make lint   run the checks alone: ruff, mypy, import-linter"
+	@echo "make bench  run the benchmarks"
+	@echo "make clean  remove what make has made in this folder (the cache folder stays)"
+
+demo: .venv/runtime
+	@.venv/bin/python tools/fetch etcd >/dev/null
+	@.venv/bin/replicator demo
+
+test: lint
+	@.venv/bin/python tools/fetch etcd >/dev/null
+	@.venv/bin/python tools/fetch lua >/dev/null
+	.venv/bin/python -m pytest -n 2
+
+lint: .venv/dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/dev
+	@.venv/bin/python tools/fetch etcd >/dev/null
+	.venv/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The empty files made, runtime and dev say what .venv holds. Each is made last, so that an interrupted step
+# is done again.
+.NOTPARALLEL:
+
+.venv/made:
+	@echo "making .venv ..."
+	@tools/venv
+	@touch $@
+
+.venv/runtime: pyproject.toml .venv/made
+	@echo "installing replicator ..."
+	@$(PIP) --editable . || $(PIP_HINT)
+	@touch $@
+
+.venv/dev: pyproject.toml .venv/made
+	@echo "installing replicator and its development tools ..."
+	@$(PIP) --editable ".[dev]" || $(PIP_HINT)
+	@touch .venv/runtime $@
