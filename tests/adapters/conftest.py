@@ -1,0 +1,47 @@
+"""What the tests of the stores share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from servers.moto import S3Server, bucket, s3_server
+from servers.proxy import FaultProxy, faulty
+
+from replicator.adapters.s3 import S3Options, S3Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from replicator.adapters.retrying import Retrying
+
+__all__ = ["bucket", "s3_server"]
+
+
+@pytest.fixture(scope="session")
+def one_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
+    """Return a proxy in front of S3: one, since each endpoint costs a client."""
+    with faulty(s3_server.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(one_proxy: FaultProxy, bucket: str) -> FaultProxy:  # noqa: ARG001 (its making is no part of the script)
+    """Return a proxy in front of S3 that has seen nothing yet, and does no harm."""
+    one_proxy.follow(())
+    return one_proxy
+
+
+@pytest.fixture
+def open_s3(bucket: str) -> Callable[..., S3Store]:
+    """Return a function from an endpoint to a store in this test's bucket."""
+
+    def opened(endpoint: str, retrying: Retrying | None = None, **options: Any) -> S3Store:
+        return S3Store(
+            options.pop("bucket", bucket),
+            options.pop("prefix", "some/archive"),
+            S3Options(endpoint, "us-east-1", access_key="some-id", secret_key="some-secret", **options),
+            retrying,
+        )
+
+    return opened
