@@ -1,0 +1,156 @@
+"""What can be set, its defaults, and what each setting means.
+
+This module is the only list: the reader, the names of the environment's variables and
+docs/configuration.md are all made from it. Each field's type says how its text is read, the string beside it
+what it means. A section that contradicts itself raises UsageError.
+"""
+# No `from __future__ import annotations`: the types are asked for at run time.
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Final
+
+from msgspec import Struct
+
+from replicator.config.values import ArchiveUrl, Bytes, Endpoint, HttpUrl, KeyPrefix, Secret
+from replicator.core.schedule import Schedule
+from replicator.errors import UsageError
+
+NOT_YET: Final = frozenset(
+    {"capture.spool", "capture.spool_max_bytes", "retention", "instance", "metrics", "fallback_cp"}
+)
+"""Settings of later versions, which this one must refuse rather than not know."""
+
+
+def _together(**pair: object) -> None:
+    if len({value is None for value in pair.values()}) > 1:
+        raise UsageError(f"{' and '.join(pair)} go together", hint="give both, or neither")
+
+
+class Etcd(Struct, frozen=True, kw_only=True):
+    """The source: an etcd cluster, and what is recorded of it."""
+
+    endpoints: Annotated[
+        tuple[Endpoint, ...],
+        "Client URLs of the members of one cluster, each with its port; all http, or all https.",
+    ] = (Endpoint("http://127.0.0.1:2379"),)
+    prefix: Annotated[
+        KeyPrefix,
+        "What is recorded: the keys that begin with it and a `/`. The gateway's `deployment.etcd.prefix`.",
+    ] = KeyPrefix("/apisix")
+    username: Annotated[str | None, "etcd's user; goes with `password`."] = None
+    password: Annotated[Secret | None, "The user's password."] = None
+    cacert: Annotated[
+        str | None,
+        "File with the certificates (PEM) that vouch for the server's; without it the system's do.",
+    ] = None
+    cert: Annotated[str | None, "File with our own certificate (PEM); goes with `key`."] = None
+    key: Annotated[str | None, "File with the certificate's private key (PEM)."] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no cluster could be reached with."""
+        schemes = {endpoint.partition(":")[0] for endpoint in self.endpoints}
+        if not schemes:
+            raise UsageError("endpoints is empty", hint="name at least one member of the cluster")
+        if len(schemes) > 1:
+            raise UsageError("endpoints mixes http and https", hint="give all members the same scheme")
+        _together(username=self.username, password=self.password)
+        _together(cert=self.cert, key=self.key)
+        if schemes == {"http"} and (self.cacert or self.cert):
+            raise UsageError(
+                "certificates are given, but the endpoints are http", hint="write https:// endpoints"
+            )
+
+
+class S3(Struct, frozen=True, kw_only=True):
+    """The bucket's service, for an archive in one. Keys left out come from the AWS chain, roles included."""
+
+    endpoint: Annotated[HttpUrl | None, "URL of a service other than AWS: Ceph, MinIO and their like."] = None
+    region: Annotated[str | None, "The bucket's region."] = None
+    use_path_style: Annotated[
+        bool, "Whether the bucket is named in the path, not in the host. Most services but AWS need it."
+    ] = False
+    access_key: Annotated[Secret | None, "Access key id; goes with `secret_key`."] = None
+    secret_key: Annotated[Secret | None, "Secret access key."] = None
+    sse_kms_key_id: Annotated[str | None, "KMS key that the service encrypts each object with (SSE-KMS)."] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse half a pair of keys."""
+        _together(access_key=self.access_key, secret_key=self.secret_key)
+
+
+class Capture(Struct, frozen=True, kw_only=True):
+    """How changes are gathered into segments. A segment is one object, so one PUT."""
+
+    flush_interval: Annotated[
+        timedelta, "How long a change may wait for others before its segment is stored; `0` for not at all."
+    ] = timedelta(seconds=1)
+    flush_bytes: Annotated[Bytes, "Size of the waiting changes at which their segment is stored at once."] = (
+        Bytes(4 * 2**20)
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that a segment without any change would reach."""
+        if self.flush_bytes <= 0:
+            raise UsageError("flush_bytes must be more than 0", hint="the default is 4MiB")
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """When the whole state is stored."""
+
+    cron_spec: Annotated[
+        Schedule,
+        "The latest moment for a snapshot, if anything changed: `@every 1m`, `@hourly` and its like, or five "
+        "fields of cron, in UTC. One is stored earlier if the changes since the last take long to replay.",
+    ] = Schedule("@every 1m")
+
+
+class EncryptedFields(Struct, frozen=True, kw_only=True):
+    """The fields of one plugin that APISIX keeps encrypted in etcd, as dotted paths."""
+
+    schema: Annotated[
+        tuple[str, ...], "In routes, services, plugin_configs, global_rules and consumer_groups."
+    ] = ()
+    consumer_schema: Annotated[tuple[str, ...], "In consumers and their credentials."] = ()
+    metadata_schema: Annotated[tuple[str, ...], "In the plugin's metadata."] = ()
+
+
+class Apisix(Struct, frozen=True, kw_only=True):
+    """The gateway whose file is restored: its version, its keys, its plugins."""
+
+    version: Annotated[str, "APISIX's version: major and minor."] = "3.18"
+    keyring: Annotated[
+        tuple[Secret, ...] | None,
+        "The gateway's `data_encryption.keyring`. Left out: APISIX's default. `[]`: encryption is off.",
+    ] = None
+    plugins: Annotated[
+        tuple[str, ...] | None,
+        "The plugins that the gateway loads; the file leaves out all others. Left out: no plugin is dropped.",
+    ] = None
+    stream_plugins: Annotated[tuple[str, ...] | None, "The same for stream routes."] = None
+    schema: Annotated[
+        str,
+        "What says which fields of which plugins are encrypted: `builtin` (APISIX's own table), `none`, or "
+        "the file or http(s) URL of a gateway's control API document, `/v1/schema`.",
+    ] = "builtin"
+    encrypt_fields: Annotated[
+        Mapping[str, EncryptedFields],
+        "The same by hand: dotted paths under `schema`, `consumer_schema` and `metadata_schema` of a "
+        "plugin's name. A plugin named here is taken from here alone; `schema: none` leaves no others.",
+    ] = {}
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings of one source."""
+
+    etcd: Etcd = Etcd()
+    archive: Annotated[
+        ArchiveUrl | None,
+        "Where the history is kept: `s3://bucket/path` or `file:///directory`. One archive per source.",
+    ] = None
+    s3: S3 = S3()
+    capture: Capture = Capture()
+    snapshot: Snapshot = Snapshot()
+    apisix: Apisix = Apisix()
