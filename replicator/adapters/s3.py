@@ -130,7 +130,8 @@ class S3Store:
         """Swap *old* for *new*: see `ObjectStore.replace`.
 
         An attempt without an answer may have won, so a later one that finds *new* is content: it takes bytes
-        that no other writer would write, such as those that hold a writer's id, to be certain.
+        that no other writer would write, such as those that hold a writer's id, to be certain. One that finds
+        others can't tell whether *new* was there for a moment.
         """
 
         def attempt(number: int) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from servers.clock import SteppedClock
 from servers.moto import S3Server, bucket, s3_server
 from servers.proxy import FaultProxy, faulty
 
+from replicator.adapters.retrying import Retrying
 from replicator.adapters.s3 import S3Options, S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from replicator.adapters.retrying import Retrying
 
 __all__ = ["bucket", "s3_server"]
 
@@ -26,7 +28,7 @@ def one_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def proxy(one_proxy: FaultProxy, bucket: str) -> FaultProxy:  # noqa: ARG001 (its making is no part of the script)
+def proxy(one_proxy: FaultProxy) -> FaultProxy:
     """Return a proxy in front of S3 that has seen nothing yet, and does no harm."""
     one_proxy.follow(())
     return one_proxy
@@ -45,3 +47,12 @@ def open_s3(bucket: str) -> Callable[..., S3Store]:
         )
 
     return opened
+
+
+@pytest.fixture
+def s3_store(proxy: FaultProxy, open_s3: Callable[..., S3Store]) -> S3Store:
+    """Return a store behind *proxy* that holds one object, `held`, and retries without real pauses."""
+    store = open_s3(proxy.endpoint, Retrying(math.inf, clock=SteppedClock()))
+    store.create("held", b"held")
+    proxy.follow(())
+    return store

@@ -173,8 +173,12 @@ def test_replace_makes_no_object_of_a_missing_one(store: ObjectStore) -> None:
     assert list(store.names("")) == []
 
 
-def test_counting_together_loses_no_count(store: ObjectStore) -> None:
-    """Each writer's bytes are its own, as an unanswered swap takes them to be."""
+def test_counting_together_loses_no_count(store: ObjectStore, request: pytest.FixtureRequest) -> None:
+    """Each writer's bytes are its own, as an unanswered swap takes them to be.
+
+    A swap that won, lost its answer and was overtaken before it looked again ends in ObjectChanged: it
+    counts, and is counted again.
+    """
     store.create("counter", b"0")
 
     def count(number: int) -> None:
@@ -188,7 +192,8 @@ def test_counting_together_loses_no_count(store: ObjectStore) -> None:
                     continue
 
     assert together(8, count) == [None] * 8
-    assert store.get("counter").startswith(b"16 ")
+    total = int(store.get("counter").split()[0])
+    assert total >= 16 if "fails" in request.node.name else total == 16
 
 
 NOT_NAMES = [

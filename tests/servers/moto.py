@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.s3.models import s3_backends
+from servers.proxy import Answer
 from werkzeug.serving import make_server
 
 if TYPE_CHECKING:
@@ -55,6 +58,17 @@ class S3Server:
         request = urllib.request.Request(f"{self.endpoint}/{bucket}", method="PUT")  # noqa: S310 (http)
         with urllib.request.urlopen(request):  # noqa: S310
             return bucket
+
+    def fill(self, bucket: str, keys: Iterable[str]) -> None:
+        """Put empty objects of *keys* into *bucket*, past HTTP: thousands in no time."""
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        for key in keys:
+            backend.put_object(bucket, key, b"")
+
+
+def refusal(status: int, code: str) -> Answer:
+    """Return an error in S3's own words, for a proxy to give."""
+    return Answer(status, f"<Error><Code>{code}</Code><Message>told so</Message></Error>".encode())
 
 
 class _Quiet(MotoRequestHandler):

@@ -44,6 +44,9 @@ class Answer:
     status: int
     body: bytes = b""
 
+    def __str__(self) -> str:
+        return str(self.status)
+
 
 @dataclass(frozen=True)
 class Seen:
