@@ -47,7 +47,7 @@ def configure(
             processors.TimeStamper(_TIME_FORMAT, utc=True, key="time"),
             *render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
     )
     return logger
 
@@ -59,5 +59,4 @@ def _for_people(stream: TextIO) -> Processor:
         repr_native_str=True,  # a line break in a value could feign an event, an escape command a terminal
         exception_formatter=dev.plain_traceback,  # the default's shows local variables, so secrets
         sort_keys=False,
-        pad_event_to=20,
     )
