@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from servers.clock import SteppedClock
-from servers.moto import S3Server, bucket, s3_server
 from servers.proxy import FaultProxy, faulty
 
 from replicator.adapters.retrying import Retrying
@@ -16,8 +15,7 @@ from replicator.adapters.s3 import S3Options, S3Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-__all__ = ["bucket", "s3_server"]
+    from servers.moto import S3Server
 
 
 @pytest.fixture(scope="session")
