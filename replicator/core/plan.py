@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from replicator.core.quantities import format_time
 from replicator.errors import ArchiveDamaged, TargetNotRestorable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class AtTime:
     exclusive: bool = False
 
     def __str__(self) -> str:
-        return f"{'before' if self.exclusive else 'at'} {self.moment.isoformat()}"
+        return f"{'before' if self.exclusive else 'at'} {format_time(self.moment)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ class Plan:
     until: int | None
 
 
+def spans(epochs: Sequence[Epoch]) -> list[Span]:
+    """Return each of *epochs*, which are in order, with the one after it."""
+    return [Span(*pair) for pair in zip(epochs, [*epochs[1:], None], strict=True)]
+
+
 def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
     """Return the epochs that *target* may lie in; *epochs* in order, at least one.
 
@@ -91,12 +97,11 @@ def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
     Raises:
         TargetNotRestorable: The target lies before history, or in the gap between two epochs.
     """
-    spans = [Span(*pair) for pair in zip(epochs, [*epochs[1:], None], strict=True)]
-    begun = [span for span in spans if not is_before(target, span.epoch.base, span.epoch.observed_at)]
+    begun = [span for span in spans(epochs) if not is_before(target, span.epoch.base, span.epoch.observed_at)]
     if not begun:
         raise TargetNotRestorable(
             f"{target} lies before the archive's history",
-            hint=f"the first moment is revision {epochs[0].base} at {epochs[0].observed_at.isoformat()}",
+            hint=f"the first moment is revision {epochs[0].base} at {format_time(epochs[0].observed_at)}",
         )
     if not isinstance(target, AtRevision):
         begun = begun[-1:]
@@ -186,8 +191,8 @@ def _in_gap(target: Target, span: Span) -> TargetNotRestorable:
     if before is not None and after is not None:
         hint = (
             f"the nearest moments are revision {before.position.revision}, known until "
-            f"{before.observed_through.isoformat()}, and revision {after.base} at "
-            f"{after.observed_at.isoformat()}, where epoch {after.epoch} begins ({after.reason})"
+            f"{format_time(before.observed_through)}, and revision {after.base} at "
+            f"{format_time(after.observed_at)}, where epoch {after.epoch} begins ({after.reason})"
         )
     return TargetNotRestorable(
         f"{target} lies in the gap after epoch {span.epoch.epoch}: nobody recorded what happened there",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from replicator.core import objects
 from replicator.core.plan import choose_snapshot, choose_spans, is_after, late_by, tail
+from replicator.core.quantities import format_time
 from replicator.core.records import Position
 from replicator.core.replay import Replay
 from replicator.errors import ArchiveDamaged, ObjectMissing, TargetNotRestorable
@@ -133,7 +134,7 @@ def _check_reach(target: Target, opened: Opened, plan: Plan, replay: Replay, rea
         raise TargetNotRestorable(
             f"{target} lies after the watermark: nothing is known yet of what happened there",
             hint=f"the archive is known through revision {reach.through_revision} and "
-            f"{reach.observed_through.isoformat()}; or say --latest for its last revision",
+            f"{format_time(reach.observed_through)}; or say --latest for its last revision",
         )
 
 

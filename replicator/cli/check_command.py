@@ -1,0 +1,56 @@
+"""``replicator check``: configuration, etcd and store, tried for real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import click
+
+from replicator import wiring
+from replicator.cli.options import archive_option, json_option, print_json
+from replicator.flows.check import check
+
+if TYPE_CHECKING:
+    from replicator.cli.app import Shared
+    from replicator.config import ArchiveUrl
+    from replicator.flows.check import Finding
+
+
+@click.command("check")
+@archive_option
+@json_option
+@click.pass_obj
+def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int:
+    """Try all that `run` needs: read etcd; write, read and delete an object in the store.
+
+    The exit code is that of the first thing that failed.
+    """
+    settings = shared.settings(archive)
+    url = wiring.archive_of(settings)
+    store = wiring.store(url, settings.s3)
+    findings = []
+    for finding in check(wiring.source(settings.etcd), settings.etcd.prefix, store, uuid4().hex):
+        findings.append(finding)
+        if not as_json:
+            _tell(finding)
+    if as_json:
+        print_json([_document(finding) for finding in findings])
+    failures = [finding.failure for finding in findings if finding.failure]
+    return failures[0].exit_code if failures else 0
+
+
+def _tell(finding: Finding) -> None:
+    mark = click.style("ok  ", fg="green") if finding.failure is None else click.style("FAIL", fg="red")
+    click.echo(f"{mark}  {finding.what:8} {finding.said}")
+    if finding.failure is not None and finding.failure.hint:
+        click.echo(f"      {'try':8} {finding.failure.hint}")
+
+
+def _document(finding: Finding) -> dict[str, object]:
+    return {
+        "what": finding.what,
+        "ok": finding.failure is None,
+        "said": finding.said,
+        "hint": finding.failure.hint if finding.failure else "",
+    }

@@ -1,0 +1,58 @@
+"""Options that several commands share, and how a command prints its one JSON document."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from replicator.config import ArchiveUrl
+from replicator.core.quantities import parse_duration, parse_time
+from replicator.errors import UsageError
+from replicator.wiring import SystemClock
+
+
+class _Parsed(click.ParamType[Any]):
+    """A parameter that one of the project's parsers reads; its UsageError passes as it is."""
+
+    def __init__(self, name: str, parse: Any) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except UsageError as error:
+            where = param.opts[0] if param else ctx.command_path if ctx else self.name
+            raise UsageError(f"{where}: {error}", hint=error.hint) from None
+
+
+def _moment(text: str) -> datetime:
+    return parse_time(text, SystemClock().now())
+
+
+TIME = _Parsed("time", _moment)
+DURATION = _Parsed("duration", parse_duration)
+
+archive_option = click.option(
+    "--archive",
+    type=_Parsed("url", ArchiveUrl.parse),
+    metavar="URL",
+    help="Where the archive is: file:///dir or s3://bucket/path. Overrides the settings.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def print_json(document: Any) -> None:
+    """Print *document* on stdout, durations as seconds."""
+    click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=_seconds), indent=2))
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise TypeError(f"{type(value).__name__} is nothing that JSON can say")

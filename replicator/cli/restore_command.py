@@ -1,0 +1,162 @@
+"""``replicator restore``: the standalone file of any moment."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from replicator import wiring
+from replicator.cli.gateway import Given
+from replicator.cli.gateway import options as gateway_options
+from replicator.cli.options import TIME, archive_option, json_option, print_json
+from replicator.cli.restored import Answer, key_values, standalone_file
+from replicator.core.plan import AtRevision, AtTime, Latest
+from replicator.errors import Refused, UsageError
+from replicator.flows.restore import restore
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from replicator.apisix.formats import Format, Style
+    from replicator.cli.app import Shared
+    from replicator.config import ArchiveUrl
+    from replicator.core.plan import Target
+
+_FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of one call."""
+
+    moment: datetime | None
+    revision: int | None
+    latest: bool
+    exclusive: bool
+    output: str
+    format_: Format | Literal["kv"]
+    style: Style
+    apisix_version: str | None
+    keyring: Path | None
+    plugins: Path | None
+    strict: bool
+    report: Path | None
+    archive: ArchiveUrl | None
+    as_json: bool
+
+    def target(self) -> Target:
+        """Return the moment that is meant.
+
+        Raises:
+            UsageError: None is named, or several.
+        """
+        if [self.moment is not None, self.revision is not None, self.latest].count(True) != 1:
+            raise UsageError(
+                "which moment? Say one of --at, --revision and --latest",
+                hint="replicator list  (shows what can be restored)",
+            )
+        if self.latest and self.exclusive:
+            raise UsageError("--exclusive goes with --at or --revision")
+        if self.moment is not None:
+            return AtTime(self.moment, self.exclusive)
+        if self.revision is not None:
+            return AtRevision(self.revision - self.exclusive)
+        return Latest()
+
+
+@click.command("restore")
+@click.option(
+    "--at",
+    "moment",
+    type=TIME,
+    metavar="TIME",
+    help="The last revision up to TIME: RFC 3339 with a zone, or relative like -15m.",
+)
+@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="The state at etcd's revision N.")
+@click.option("--latest", is_flag=True, help="The last revision that was recorded.")
+@click.option("--exclusive", is_flag=True, help="Before TIME or N, instead of up to it.")
+@click.option("-o", "--output", default="-", metavar="FILE", show_default=True, help="Where to; - is stdout.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["yaml", "json", "kv"]),
+    default="yaml",
+    show_default=True,
+    help="apisix.yaml, apisix.json (config_provider: json), or etcd's key/values, a JSON line each.",
+)
+@click.option(
+    "--style",
+    type=click.Choice(["flow", "block"]),
+    default="flow",
+    show_default=True,
+    help="YAML for gateways, a line for each item; or for people, indented.",
+)
+@click.option("--apisix-version", metavar="X.Y", help="The gateway's version; default: apisix.version.")
+@click.option(
+    "--keyring",
+    type=_FILE,
+    metavar="FILE",
+    help="The gateway's data_encryption.keyring, a list in YAML or JSON; empty: its data encryption is off.",
+)
+@click.option(
+    "--plugins",
+    type=_FILE,
+    metavar="FILE",
+    help="The plugins that the gateway loads: a list, or a mapping with plugins and stream_plugins.",
+)
+@click.option("--strict", is_flag=True, help="Write no file if anything is refused or inexact.")
+@click.option("--report", type=_FILE, metavar="FILE", help="What the file can't say, as JSON.")
+@archive_option
+@json_option
+@click.pass_obj
+def command(shared: Shared, /, **words: Any) -> None:
+    """Rebuild the state of any moment as the file that a gateway reads without etcd.
+
+    \b
+      replicator restore --at 2026-11-23T03:05:00Z -o apisix.yaml
+      replicator restore --at -15m --style block | less
+      replicator restore --latest --archive s3://bucket/path --keyring keys.yaml -o apisix.yaml
+    """  # noqa: D301 (click wants the character itself)
+    asked = Asked(**words)
+    target = asked.target()
+    if asked.as_json and asked.output == "-":
+        raise UsageError(
+            "--json and the file can't both go to stdout", hint="say where the file goes: -o FILE"
+        )
+    settings = shared.settings(asked.archive)
+    given = Given(asked.apisix_version, asked.keyring, asked.plugins)
+    gateway_options(
+        settings.apisix, given, settings.etcd.prefix
+    )  # what is wrong there is told before the work
+    restored = restore(wiring.store(wiring.archive_of(settings), settings.s3), target)
+    if asked.format_ == "kv":
+        answer = key_values(restored)
+    else:
+        options = gateway_options(settings.apisix, given, restored.archive.prefix)
+        answer = standalone_file(restored, options, asked.format_, asked.style)
+    _deliver(answer, asked)
+
+
+def _deliver(answer: Answer, asked: Asked) -> None:
+    """Tell first, write then: a file that --strict forbids never exists."""
+    for line in answer.words():
+        click.echo(line, err=True)
+    if asked.report is not None:
+        wiring.write_file(asked.report, [answer.report(), b"\n"])
+    lost = len(answer.told.refused) + len(answer.told.inexact)
+    if asked.strict and lost:
+        raise Refused(
+            f"--strict: {lost} of the keys can't be carried exactly, so nothing was written",
+            hint="leave out --strict to write the file without them; --report FILE tells all",
+        )
+    if asked.output == "-":
+        sys.stdout.buffer.writelines(answer.chunks)
+        sys.stdout.buffer.flush()
+    else:
+        wiring.write_file(Path(asked.output), answer.chunks)
+    if asked.as_json:
+        print_json(answer.told)

@@ -1,0 +1,108 @@
+"""Put real adapters behind the flows' ports. Each is imported where it is needed: boto3 alone costs 0.3 s."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from replicator.adapters.clock import SystemClock
+from replicator.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from replicator.adapters.etcd import EtcdSource
+    from replicator.config import S3, ArchiveUrl, Etcd, Settings
+    from replicator.flows.capture import Capture
+    from replicator.ports import ObjectStore
+
+__all__ = ["SystemClock", "archive_of", "capture", "source", "store", "write_file"]
+
+
+def archive_of(settings: Settings) -> ArchiveUrl:
+    """Return where the archive is.
+
+    Raises:
+        UsageError: Nobody said it.
+    """
+    if settings.archive is None:
+        raise UsageError(
+            "no archive is named",
+            hint="say --archive file:///dir or s3://bucket/path, or set `archive` in the file given by -c",
+        )
+    return settings.archive
+
+
+def store(
+    url: ArchiveUrl, s3: S3, on_retry: Callable[[str, str, int, str], None] | None = None
+) -> ObjectStore:
+    """Return the store at *url*; nothing is asked of it yet. *on_retry* hears of passing faults."""
+    if not url.bucket:
+        from replicator.adapters.directory import DirectoryStore
+
+        return DirectoryStore(Path(url.path))
+    from replicator.adapters.retrying import Retrying
+    from replicator.adapters.s3 import S3Options, S3Store
+
+    options = S3Options(
+        endpoint=s3.endpoint,
+        region=s3.region,
+        use_path_style=s3.use_path_style,
+        access_key=s3.access_key.reveal() if s3.access_key else None,
+        secret_key=s3.secret_key.reveal() if s3.secret_key else None,
+        sse_kms_key_id=s3.sse_kms_key_id,
+    )
+    return S3Store(url.bucket, url.path, options, Retrying(on_retry=on_retry) if on_retry else None)
+
+
+def source(etcd: Etcd) -> EtcdSource:
+    """Return the etcd that *etcd* describes; it is not connected yet."""
+    from replicator.adapters.etcd import EtcdOptions, EtcdSource
+
+    options = EtcdOptions(
+        endpoints=tuple(etcd.endpoints),
+        username=etcd.username or "",
+        password=etcd.password.reveal() if etcd.password else "",
+        cacert=etcd.cacert or "",
+        cert=etcd.cert or "",
+        key=etcd.key or "",
+    )
+    return EtcdSource(options, etcd.prefix.encode(), SystemClock())
+
+
+def write_file(path: Path, chunks: Iterable[bytes]) -> None:
+    """Put *chunks* at *path*, whole or not at all, mode 0600.
+
+    Raises:
+        UsageError: It can't be written there.
+    """
+    from replicator.adapters.output_file import write_file as write
+
+    write(path, chunks, SystemClock())
+
+
+def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
+    """Return what records the source of *settings* into its archive.
+
+    Raises:
+        UsageError: No archive is named.
+    """
+    from replicator.flows.capture import Capture, CaptureRules
+    from replicator.flows.inbox import GroupCommit
+    from replicator.flows.link import Link
+
+    def tell(operation: str, name: str, attempt: int, cause: str) -> None:
+        log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
+
+    url = archive_of(settings)
+    link = Link(
+        source=source(settings.etcd),
+        prefix=settings.etcd.prefix,
+        store=store(url, settings.s3, tell),
+        clock=SystemClock(),
+        log=log.bind(archive=str(url)),
+    )
+    commit = GroupCommit(settings.capture.flush_interval.total_seconds(), settings.capture.flush_bytes)
+    return Capture(link, CaptureRules(commit, settings.snapshot.cron_spec))
