@@ -32,7 +32,7 @@ class _Parsed(click.ParamType[Any]):
 
 
 def _moment(text: str) -> datetime:
-    return parse_time(text, SystemClock().now())
+    return parse_time(text, SystemClock().now().astimezone())
 
 
 TIME = _Parsed("time", _moment)

@@ -36,7 +36,8 @@ class Etcd(Struct, frozen=True, kw_only=True):
     ] = (Endpoint("http://127.0.0.1:2379"),)
     prefix: Annotated[
         KeyPrefix,
-        "What is recorded: the keys that begin with it. The gateway's `deployment.etcd.prefix`.",
+        "What is recorded: the keys that begin with it, as `etcdctl get --prefix` takes it. The gateway's "
+        "`deployment.etcd.prefix`; `/apisix/` leaves out neighbours such as `/apisix-test`.",
     ] = KeyPrefix("/apisix")
     username: Annotated[str | None, "etcd's user; goes with `password`."] = None
     password: Annotated[Secret | None, "The user's password."] = None

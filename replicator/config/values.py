@@ -22,7 +22,7 @@ HttpUrl = NewType("HttpUrl", str)
 """``http://`` or ``https://``, a host, and maybe more."""
 
 KeyPrefix = NewType("KeyPrefix", str)
-"""What all keys of a source begin with: a leading ``/``, none at the end."""
+"""What all keys of a source begin with, byte for byte: a leading ``/``, and something behind it."""
 
 _ARCHIVE_HINT: Final = "write s3://bucket/path, or file:///absolute/path"
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
@@ -125,17 +125,16 @@ def parse_http_url(text: str) -> HttpUrl:
 
 
 def parse_key_prefix(text: str) -> KeyPrefix:
-    """Return the prefix, without a trailing ``/``.
+    """Return the prefix as it is: a ``/`` at its end counts, as it does to etcd.
 
     Raises:
         UsageError: *text* doesn't begin with ``/``, or is nothing else.
     """
-    prefix = text.rstrip("/")
-    if not prefix.startswith("/"):
+    if not text.startswith("/") or not text.strip("/"):
         raise UsageError(
             f'"{text}" is no prefix: it must begin with "/" and go on', hint="APISIX's own is /apisix"
         )
-    return KeyPrefix(prefix)
+    return KeyPrefix(text)
 
 
 def _http(text: str, hint: str) -> SplitResult:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replicator.errors import SourceUnavailable
 from replicator.flows.begin import begin
 from replicator.flows.checkpoints import Checkpoints
 from replicator.flows.commit import Committer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Beyond this the watch is made to wait; etcd keeps what it has not sent.
 _INBOX_LIMIT_BYTES = 64 << 20
+
+_RETRY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,23 @@ class Capture:
             WriterFenced: Another writer extended the log.
             ArchiveDamaged: The log's tail can't be replayed.
         """
-        tip = begin(self._link, self._persistence)
-        while (reason := self._record(tip)) is not None:
-            self._link.log.error("lineage.broken", reason=reason, revision=tip.state.revision)
-            base = read_base(self._link)
-            tip = open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
-        self._link.log.info("capture.stopped", revision=tip.state.revision)
+        tip: Tip | None = begin(self._link, self._persistence)
+        while tip is not None:
+            reason = self._record(tip)
+            tip = self._open_next(tip, reason) if reason is not None else None
+        self._link.log.info("capture.stopped")
+
+    def _open_next(self, tip: Tip, reason: str) -> Tip | None:
+        """Open the epoch after *tip*'s as soon as etcd lets itself be read; None if we are to stop before."""
+        self._link.log.error("lineage.broken", reason=reason, revision=tip.state.revision)
+        while not self._stopping.is_set():
+            try:
+                base = read_base(self._link)
+                return open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
+            except SourceUnavailable as error:
+                self._link.log.warning("source.unavailable", cause=str(error), retry_in_s=_RETRY_S)
+                self._stopping.wait(_RETRY_S)
+        return None
 
     def _record(self, tip: Tip) -> str | None:
         """Record one epoch; return why it ended, or None when we are to stop."""

@@ -71,7 +71,7 @@ EVENTS: Final = (
         "The log's tail is read back; recording goes on behind it.",
         ("epoch", "revision"),
     ),
-    Event("capture.stopped", "info", "All that was recorded is stored; the process may end.", ("revision",)),
+    Event("capture.stopped", "info", "All that was recorded is stored; the process may end."),
     Event(
         "bootstrap.restarted",
         "warning",
@@ -83,6 +83,12 @@ EVENTS: Final = (
         "error",
         "Changes were missed for good; another epoch begins. Restores into the hole are refused.",
         ("reason", "revision"),
+    ),
+    Event(
+        "source.unavailable",
+        "warning",
+        "etcd is out of reach while a new epoch is to be opened; tried again.",
+        ("cause", "retry_in_s"),
     ),
     Event("watch.started", "info", "etcd sends changes.", ("after", "head")),
     Event(

@@ -86,7 +86,7 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
 
     etcd, apisix = settings.etcd, settings.apisix
     assert etcd.endpoints == ("https://a:2379", "https://b:2379")
-    assert etcd.prefix == "/gateway"
+    assert etcd.prefix == "/gateway/"
     assert Secret("p: ]") == etcd.password
     assert ArchiveUrl("bucket", "path") == settings.archive
     assert settings.s3.use_path_style
