@@ -91,6 +91,15 @@ def test_a_service_that_takes_etags_only_without_quotes(s3_store: S3Store, proxy
     assert s3_store.get("held") == b"2"
 
 
+def test_a_lost_race_teaches_nothing_about_quotes(s3_store: S3Store, proxy: FaultProxy) -> None:
+    proxy.follow([NONE, refusal(412, "PreconditionFailed"), refusal(412, "PreconditionFailed")])
+    with pytest.raises(ObjectChanged):
+        s3_store.replace("held", b"held", b"1")
+    s3_store.replace("held", b"held", b"1")
+    etags = [seen.headers["If-Match"] for seen in proxy.seen if seen.method == "PUT"]
+    assert [etag.startswith('"') for etag in etags] == [True, False, True]
+
+
 def test_a_service_that_takes_etags_with_quotes(s3_store: S3Store, proxy: FaultProxy) -> None:
     s3_store.replace("held", b"held", b"1")
     proxy.follow([NONE, refusal(412, "PreconditionFailed")])
