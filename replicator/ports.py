@@ -32,11 +32,19 @@ class Clock(Protocol):
 
 
 class SourceStatus(msgspec.Struct, frozen=True):
-    """What a linearizable read says of etcd: its cluster's id (hexadecimal), version and head revision."""
+    """What a linearizable read says of etcd.
+
+    Attributes:
+        cluster_id: The cluster's id, in hexadecimal.
+        version: etcd's version.
+        head: Its revision.
+        tells_progress: Whether a watch delivers a bookmark about each second, as soon as it has caught up.
+    """
 
     cluster_id: str
     version: str
     head: int
+    tells_progress: bool = True
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from replicator.adapters.etcd_messages import messages
-from replicator.adapters.etcd_watch import Watch
+from replicator.adapters.etcd_watch import Watch, answers_progress_truly
 from replicator.core.records import Record
 from replicator.errors import Compacted, ReplicatorError, SourceUnavailable, UsageError
 from replicator.ports import SourceStatus
@@ -154,7 +154,12 @@ class EtcdSource:
                 messages.StatusRequest(), timeout=_TIMEOUT_S, metadata=self._client.metadata
             ).version
         header = self._range(self._prefix, end_of(self._prefix), _TIMEOUT_S, limit=1, keys_only=True).header
-        return SourceStatus(f"{header.cluster_id:x}", self._version, header.revision)
+        return SourceStatus(
+            cluster_id=f"{header.cluster_id:x}",
+            version=self._version,
+            head=header.revision,
+            tells_progress=answers_progress_truly(self._version),
+        )
 
     def _range(self, key: bytes, range_end: bytes, timeout_s: int = _RANGE_TIMEOUT_S, **options: Any) -> Any:
         request = messages.RangeRequest(key=key, range_end=range_end, **options)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from replicator.core.quantities import format_time
-from replicator.errors import ReplicatorError, UsageError
+from replicator.errors import ReplicatorError, StoreMisconfigured, UsageError
 from replicator.flows.open_archive import read_archive
 from replicator.flows.probe import probe
 
@@ -69,6 +69,17 @@ def _prefix(source: Source, prefix: str) -> str:
 
 def _store(store: ObjectStore, token: str) -> str:
     found = probe(store, token)
+    broken = [
+        promise
+        for promise, is_kept in (
+            ("give back what was written", found.returns_bytes),
+            ("list what it holds", found.lists),
+            ("delete", found.deletes),
+        )
+        if not is_kept
+    ]
+    if broken:
+        raise StoreMisconfigured(f"the store doesn't {', nor '.join(broken)}", hint="choose another store")
     if found.conditional_create:
         return "wrote, read back and deleted an object; two writers can't overwrite each other"
     return "wrote, read back and deleted an object; NO conditional writes: never run two writers on it"

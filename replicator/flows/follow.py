@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from replicator.core.records import Window
@@ -11,13 +12,20 @@ from replicator.flows.lineage import break_in_lineage
 from replicator.flows.tip import Watermark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
     from threading import Event
 
     from replicator.core.records import Batch
+    from replicator.core.stamp import Unstamped
     from replicator.flows.inbox import Inbox
     from replicator.flows.link import Link
     from replicator.flows.tip import Tip
-    from replicator.ports import Delivery, SourceStatus
+    from replicator.ports import SourceStatus
+
+# A bookmark comes each second. After a longer silence what arrives may be old: the inbox was full, the
+# process was suspended, the network stood still.
+_LIVE_WITHIN = timedelta(seconds=5)
 
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 5.0
@@ -68,18 +76,23 @@ class Follower:
         if status.head == self._cursor:
             self._observe(Watermark(status.head, asked.not_before))
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
+        seen_whole_at = asked.not_after if status.tells_progress else None
         for delivery in self._link.source.watch(self._cursor):
-            self._inbox.put(self._stamp(delivery, status.head, missed))
+            late = [revision for revision in delivery.revisions if revision[0] <= status.head]
+            self._inbox.put(self._stamper.late(late, missed))
+            self._inbox.put(self._stamp(delivery.revisions[len(late) :], delivery.at, seen_whole_at))
             if delivery.revisions:
                 self._cursor = delivery.revisions[-1][0]
             if delivery.through is not None:
                 self._cursor = delivery.through
+                seen_whole_at = delivery.at if status.tells_progress else None
                 self._observe(Watermark(delivery.through, delivery.at))
 
-    def _stamp(self, delivery: Delivery, head: int, missed: Window) -> list[Batch]:
-        late = [revision for revision in delivery.revisions if revision[0] <= head]
-        live = delivery.revisions[len(late) :]
-        return self._stamper.late(late, missed) + self._stamper.live(live, delivery.at)
+    def _stamp(self, news: Sequence[Unstamped], at: datetime, seen_whole_at: datetime | None) -> list[Batch]:
+        """Stamp what arrived at *at*; *seen_whole_at* is the last bookmark's moment, if there are any."""
+        if seen_whole_at is not None and at - seen_whole_at > _LIVE_WITHIN:
+            return self._stamper.late(news, Window(seen_whole_at, at))
+        return self._stamper.live(news, at)
 
     def _observe(self, watermark: Watermark) -> None:
         moment = self._stamper.observed(watermark.moment)

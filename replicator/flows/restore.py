@@ -128,7 +128,8 @@ def _check_reach(target: Target, opened: Opened, plan: Plan, replay: Replay, rea
         raise ArchiveDamaged(
             f"the log of epoch {plan.span.epoch.epoch} ends at revision {replay.state.revision}, "
             f"but revision {end} was recorded: the segments between are missing",
-            hint="bring them back from a replica or an older version of the bucket",
+            hint="bring them back from a replica or an older version of the bucket; "
+            f"or restore what is there with --revision {replay.state.revision}",
         )
     if is_after(target, reach.through_revision, reach.observed_through):
         raise TargetNotRestorable(
