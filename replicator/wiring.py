@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from replicator.flows.capture import Capture
     from replicator.ports import ObjectStore
 
+_COMMAND_PATIENCE_S = 8.0
+
 __all__ = ["SystemClock", "archive_of", "capture", "source", "store", "write_file"]
 
 
@@ -54,7 +56,9 @@ def store(
         secret_key=s3.secret_key.reveal() if s3.secret_key else None,
         sse_kms_key_id=s3.sse_kms_key_id,
     )
-    return S3Store(url.bucket, url.path, options, Retrying(on_retry=on_retry) if on_retry else None)
+    # Somebody waits for a command's answer; the log can wait longer.
+    retrying = Retrying(on_retry=on_retry) if on_retry else Retrying(total_seconds=_COMMAND_PATIENCE_S)
+    return S3Store(url.bucket, url.path, options, retrying)
 
 
 def source(etcd: Etcd) -> EtcdSource:
