@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Unstamped = tuple[int, tuple["Event", ...]]
 
 _TICK = timedelta(microseconds=1)
+_UPDATE_TIME_RESOLUTION = timedelta(seconds=1)
 
 
 class Stamper:
@@ -86,7 +87,20 @@ def _latest_moments(deliveries: Sequence[tuple[Event, ...]], window: Window) -> 
     """Return for each the latest moment that its own evidence and its successors' leave."""
     latest = window.not_after
     moments = []
-    for events in reversed(deliveries):
-        latest = min(latest, update_time(events) or latest)
+    for told in reversed(_evidence(deliveries, window)):
+        latest = min(latest, told or latest)
         moments.append(max(latest, window.not_before))
     return moments[::-1]
+
+
+def _evidence(deliveries: Sequence[tuple[Event, ...]], window: Window) -> list[datetime | None]:
+    """Return the `update_time` of each that can be its commit's; a value copied from elsewhere has an old one."""
+    evidence = []
+    earliest = window.not_before - _UPDATE_TIME_RESOLUTION
+    for events in deliveries:
+        told = update_time(events)
+        if told is not None and not earliest <= told <= window.not_after:
+            told = None
+        earliest = told or earliest
+        evidence.append(told)
+    return evidence
