@@ -207,8 +207,8 @@ class EtcdServer:
     def _complaint(self) -> str:
         """Return what the log gives as the last error, else its first line."""
         log = self.log.read_text(errors="replace")
-        errors = re.findall(r'"error":"((?:[^"\\]|\\.)*)"', log)
-        return errors[-1] if errors else log.partition("\n")[0] or "it said nothing"
+        errors = re.findall(r'"error":("(?:[^"\\]|\\.)*")', log)
+        return json.loads(errors[-1]) if errors else log.partition("\n")[0] or "it said nothing"
 
 
 def _free_port() -> int:
