@@ -94,7 +94,7 @@ def _latest_moments(deliveries: Sequence[tuple[Event, ...]], window: Window) -> 
 
 
 def _evidence(deliveries: Sequence[tuple[Event, ...]], window: Window) -> list[datetime | None]:
-    """Return the `update_time` of each that can be its commit's; a value copied from elsewhere has an old one."""
+    """Return the `update_time` of each that can be its commit's: a value put back has an older one."""
     evidence = []
     earliest = window.not_before - _UPDATE_TIME_RESOLUTION
     for events in deliveries:

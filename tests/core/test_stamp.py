@@ -15,8 +15,10 @@ from replicator.core.records import Event, Record, Window
 from replicator.core.stamp import Stamper, update_time
 
 TICK = timedelta(microseconds=1)
-offsets = st.one_of(st.just(0.0), st.floats(-10, 10), st.floats(-1e7, 1e7)).map(
-    lambda s: timedelta(seconds=s)
+seconds = st.just(0.0) | st.floats(-10, 10) | st.floats(-1e7, 1e7)
+offsets = st.builds(timedelta, seconds=seconds)
+calls_of_all_kinds = st.lists(
+    st.tuples(st.sampled_from(["live", "late", "observed"]), offsets, st.integers(1, 4), offsets), max_size=12
 )
 
 
@@ -88,8 +90,8 @@ def test_a_late_revision_stands_where_its_evidence_puts_it(update_times, expecte
 
 
 def test_a_whole_second_may_begin_before_the_window_does() -> None:
-    assert [100.7] == placed(Window(at(100.7), at(200)), 100)
-    assert [200] == placed(Window(at(101.1), at(200)), 100)
+    assert placed(Window(at(100.7), at(200)), 100) == [100.7]
+    assert placed(Window(at(101.1), at(200)), 100) == [200]
 
 
 @given(st.lists(st.none() | st.integers(-500, 500), max_size=6))
