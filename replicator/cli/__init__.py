@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -31,9 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(error.format_message(), f"{where} --help", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return complain("interrupted", "", INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output has had enough
-        sys.stderr.close()
-        return 0
 
 
 def complain(what: str, hint: str, exit_code: int) -> int:

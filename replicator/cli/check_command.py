@@ -9,6 +9,7 @@ import click
 
 from replicator import wiring
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.stdout import answering
 from replicator.flows.check import check
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int
     for finding in check(wiring.source(settings.etcd), settings.etcd.prefix, store, uuid4().hex):
         findings.append(finding)
         if not as_json:
-            _tell(finding)
+            with answering():
+                _tell(finding)
     if as_json:
         print_json([_document(finding) for finding in findings])
     failures = [finding.failure for finding in findings if finding.failure]

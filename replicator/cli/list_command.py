@@ -10,6 +10,7 @@ import msgspec
 
 from replicator import wiring
 from replicator.cli.options import TIME, archive_option, json_option, print_json
+from replicator.cli.stdout import answering
 from replicator.core.quantities import format_time, human_duration
 from replicator.flows.survey import survey
 
@@ -80,8 +81,8 @@ def command(
     if as_json:
         print_json(listing)
         return
-    for line in _words(listing, found.coverage):
-        click.echo(line)
+    with answering():
+        click.echo("\n".join(_words(listing, found.coverage)))
 
 
 def _listing(found: Survey, since: datetime | None, until: datetime | None) -> Listing:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from replicator.cli.stdout import answering
 from replicator.config import ArchiveUrl
 from replicator.core.quantities import parse_duration, parse_time
 from replicator.errors import UsageError
@@ -49,7 +50,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 
 def print_json(document: Any) -> None:
     """Print *document* on stdout, durations as seconds."""
-    click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=_seconds), indent=2))
+    with answering():
+        click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=_seconds), indent=2))
 
 
 def _seconds(value: Any) -> Any:

@@ -13,7 +13,8 @@ from replicator import wiring
 from replicator.cli.gateway import Given
 from replicator.cli.gateway import options as gateway_options
 from replicator.cli.options import TIME, archive_option, json_option, print_json
-from replicator.cli.restored import Answer, key_values, standalone_file
+from replicator.cli.restored import Answer, key_values, printable, standalone_file
+from replicator.cli.stdout import answering
 from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.errors import Refused, UsageError
 from replicator.flows.restore import restore
@@ -144,7 +145,7 @@ def command(shared: Shared, /, **words: Any) -> None:
 def _deliver(answer: Answer, asked: Asked) -> None:
     """Tell first, write then: a file that --strict forbids never exists."""
     for line in answer.words():
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
     if asked.report is not None:
         wiring.write_file(asked.report, [answer.report(), b"\n"])
     lost = len(answer.told.refused) + len(answer.told.inexact)
@@ -154,8 +155,8 @@ def _deliver(answer: Answer, asked: Asked) -> None:
             hint="leave out --strict to write the file without them; --report FILE tells all",
         )
     if asked.output == "-":
-        sys.stdout.buffer.writelines(answer.chunks)
-        sys.stdout.buffer.flush()
+        with answering():
+            sys.stdout.buffer.writelines(answer.chunks)
     else:
         wiring.write_file(Path(asked.output), answer.chunks)
     if asked.as_json:

@@ -65,9 +65,9 @@ class Answer:
         return msgspec.json.format(msgspec.json.encode(self.told), indent=2)
 
     def words(self) -> Iterator[str]:
-        """Yield the lines for people, and for the file's comment."""
+        """Yield the lines for people, and for the file's comment: keys as they are, whatever they hold."""
         told = self.told
-        yield f"restored revision {told.revision} of epoch {told.epoch}, {told.time}; {told.keys} keys"
+        yield f"revision {told.revision} of epoch {told.epoch}, {told.time}; {told.keys} keys"
         if told.late_by:
             yield (
                 f"its time is uncertain by up to {human_duration(told.late_by)}: "
@@ -79,6 +79,14 @@ class Answer:
             "without plugins", [f"{one.key}: {', '.join(one.plugins)}" for one in told.stripped]
         )
         yield from _listed("ignored", list(told.ignored))
+
+
+def printable(line: str) -> str:
+    """Return *line* so that a terminal shows it and obeys nothing in it: a key may hold anything."""
+    return "".join(
+        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
+        for char in line
+    )
 
 
 def key_values(restored: Restored) -> Answer:
@@ -125,14 +133,9 @@ def _told(restored: Restored, report: Report) -> Told:
 def _listed(what: str, entries: list[str]) -> Iterator[str]:
     if entries:
         yield f"{what} ({len(entries)}):"
-    yield from (f"  {_printable(entry)}" for entry in entries[:_NAMED])
+    yield from (f"  {entry}" for entry in entries[:_NAMED])
     if len(entries) > _NAMED:
         yield f"  ... and {len(entries) - _NAMED} more: --report FILE names all"
-
-
-def _printable(text: str) -> str:
-    """A key may hold anything, also what a terminal would obey."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _loss(refusal: Refusal) -> str:

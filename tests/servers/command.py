@@ -1,0 +1,133 @@
+"""The product as a user meets it: its command line, each call a process of its own.
+
+A process sees nothing of the settings and credentials of whoever runs the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from servers.etcd import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+REPLICATOR = (sys.executable, "-m", "replicator")
+PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A call that has ended: its exit code, its bytes on stdout, its text on stderr."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a call: the tests' own without settings of anybody's, and *extra*."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("REPLICATOR", "AWS"))}
+    nobody = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": str(ROOT),
+    }
+    return clean | nobody | dict(extra or {})
+
+
+def replicator(*arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Outcome:
+    """Call the command line and wait for its end."""
+    done = subprocess.run(
+        [*REPLICATOR, *map(str, arguments)],
+        env=environment(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait until *true* is; fail with *what* if it takes too long."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
+        time.sleep(0.01)
+
+
+class Recorder:
+    """A `replicator run` under way, whose stderr, JSON lines, goes to the file *log*."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def said(self) -> str:
+        """Return all that it has said."""
+        return self._log.read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the events of that *name* that it has logged."""
+        lines = (line for line in self.said().splitlines(keepends=True) if line.endswith("\n"))
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+    def tells(self, name: str, times: int = 1) -> None:
+        """Wait until it has logged the event *name* so many *times*."""
+        self._until(lambda: len(self.events(name)) >= times, f"{name}, {times} times")
+
+    def stores(self, revision: int, archive: str = "") -> None:
+        """Wait until *revision* is durable, in the archive at that URL if one is named."""
+        self._until(
+            lambda: any(
+                event["revision"] >= revision and archive in ("", event["archive"])
+                for event in self.events("segment.stored")
+            ),
+            f"revision {revision} stored in {archive or 'its archive'}",
+        )
+
+    def ended(self) -> int:
+        """Wait for its end; return the exit code."""
+        return self._process.wait(PATIENCE_S)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal, and wait for the end; return the exit code."""
+        self._process.send_signal(number)
+        return self.ended()
+
+    def _until(self, true: Callable[[], bool], what: str) -> None:
+        until(lambda: true() or self._process.poll() is not None, f"{what}; it said:\n{self.said()}")
+        assert true(), f"it has ended before: {what}; it said:\n{self.said()}"
+
+
+@contextmanager
+def running(
+    log: Path, *arguments: object, env: Mapping[str, str] | None = None, level: str = "debug"
+) -> Iterator[Recorder]:
+    """Run `replicator run` with *arguments* before the command; whatever is left of it is killed."""
+    shared = ("--log-format", "json", "--log-level", level)
+    with log.open("ab") as stderr:
+        process = subprocess.Popen(
+            [*REPLICATOR, *shared, *map(str, arguments), "run"],
+            env=environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+        )
+    try:
+        yield Recorder(process, log)
+    finally:
+        process.kill()
+        process.wait()
