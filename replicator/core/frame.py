@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from replicator.errors import ArchiveDamaged
@@ -36,10 +37,14 @@ _WINDOW_LOG_MAX = 27  # 128 MiB: what zstd's own command line accepts without be
 def pack(lines: Iterable[bytes]) -> bytes:
     """Return the object whose text is *lines*; each must end in a newline."""
     compressor = zstd.ZstdCompressor(level=_LEVEL)
-    parts = [compressor.compress(chunk) for chunk in _gather(lines)]
-    parts.append(compressor.flush())
-    frame = b"".join(parts)
-    return frame + _TRAILER_HEAD + hashlib.sha256(frame).digest()
+    body = BytesIO()  # grows in place and gives its bytes away without a copy: a snapshot may be large
+    for chunk in _gather(lines):
+        body.write(compressor.compress(chunk))
+    body.write(compressor.flush())
+    with body.getbuffer() as frame:
+        digest = hashlib.sha256(frame).digest()
+    body.write(_TRAILER_HEAD + digest)
+    return body.getvalue()
 
 
 def unpack(body: bytes, name: str) -> Iterator[bytes]:
