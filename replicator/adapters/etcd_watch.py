@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from itertools import groupby
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+import grpc
 
 from replicator.adapters.etcd_messages import messages
 from replicator.core.records import Event, Record
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from replicator.ports import Clock
 
 _PROGRESS_S = 1.0
+_HEAD_TIMEOUT_S = 2  # `interrupt` waits as long, in the worst case
 
 
 class Watch:
@@ -32,7 +36,7 @@ class Watch:
         self._clock = clock
         self._requests: SimpleQueue[Any] = SimpleQueue()
         self._done = threading.Event()
-        self._asked: list[datetime] = []
+        self._heads: deque[tuple[datetime, int]] = deque()
         self._call: Any = None
 
     def cancel(self) -> None:
@@ -54,17 +58,17 @@ class Watch:
             iter(self._requests.get, None),
             metadata=(*(self._client.metadata or ()), ("hasleader", "true")),
         )
+        if self._done.is_set():  # `cancel` came before there was a call
+            self._call.cancel()
         asking = threading.Thread(target=self._ask, name="etcd-progress", daemon=True)
-        if self._asks:
-            asking.start()
+        asking.start()
         try:
             yield from self._received(after)
         finally:
             self._done.set()
             self._call.cancel()
             self._requests.put(None)
-            if self._asks:
-                asking.join()
+            asking.join()
 
     def _create(self, start_revision: int) -> Any:
         key, range_end = self._bounds
@@ -79,10 +83,23 @@ class Watch:
         )
 
     def _ask(self) -> None:
-        """Ask for progress again and again: etcd drops the question while a watcher catches up."""
+        """Note etcd's head, and ask for progress, again and again: etcd drops the question in a catch-up."""
         while not self._done.wait(_PROGRESS_S):
-            self._asked.append(self._clock.now())
-            self._requests.put(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+            asked_at = self._clock.now()
+            try:
+                self._heads.append((asked_at, self._head()))
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    self._call.cancel()  # our token ran out; a new connection gets a new one
+                continue
+            if self._asks:
+                self._requests.put(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+
+    def _head(self) -> int:
+        request = messages.RangeRequest(key=self._bounds[0], count_only=True)
+        metadata = self._client.metadata
+        answer = self._client.kvstub.Range(request, timeout=_HEAD_TIMEOUT_S, metadata=metadata)
+        return int(answer.header.revision)
 
     def _received(self, cursor: int) -> Iterator[Delivery]:
         held: list[Any] = []
@@ -97,23 +114,20 @@ class Watch:
                     cursor = news[-1][0]
                     yield Delivery(self._clock.now(), news)
             elif not response.created and not held:
-                moment = self._answered(response)
                 # The revision of a response with events is no cursor; of one without, it is a bookmark.
+                moment = self._reached(response.header.revision)
                 if moment is not None and response.header.revision >= cursor:
                     cursor = response.header.revision
                     yield Delivery(moment, (), through=cursor)
 
-    def _answered(self, response: Any) -> datetime | None:
-        """Return a moment at which the bookmark *response* was true, or None if there is none to be sure of.
+    def _reached(self, revision: int) -> datetime | None:
+        """Return the last moment at which etcd's head is known to have lain at or before *revision*, if any.
 
-        An answer has the watch id -1, and doesn't say which question it answers: the oldest is the safe one.
+        A bookmark may be old when it is read, and none says which question it answers.
         """
-        if response.watch_id >= 0:
-            return self._clock.now()
-        if not self._asked:
-            return None
-        moment = self._asked[0]
-        self._asked.clear()
+        moment = None
+        while self._heads and self._heads[0][1] <= revision:
+            moment = self._heads.popleft()[0]
         return moment
 
 

@@ -1,0 +1,353 @@
+"""The etcd adapter against real servers: what it reads and hears, and what it says where it can't."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from etcd_oracle import held, transact
+from generators import keys
+from hypothesis import given
+from servers.command import until
+from servers.etcd_json import EtcdJson
+
+from replicator.adapters import etcd_watch
+from replicator.adapters.clock import SystemClock
+from replicator.adapters.etcd import EtcdOptions, EtcdSource, end_of
+from replicator.adapters.etcd_watch import Watch, answers_progress_truly
+from replicator.core.stamp import Stamper
+from replicator.core.state import State
+from replicator.errors import Compacted, SourceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from servers.etcd import Etcd
+
+    from replicator.core.stamp import Unstamped
+    from replicator.ports import Delivery
+
+PREFIX = b"/apisix"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for progress ten times as often as in production."""
+    monkeypatch.setattr(etcd_watch, "_PROGRESS_S", 0.1)
+
+
+def source_of(*endpoints: str, **options: str) -> EtcdSource:
+    """Return a source that nobody has connected yet."""
+    return EtcdSource(EtcdOptions(endpoints, **options), PREFIX, SystemClock())
+
+
+@pytest.fixture
+def source(etcd: Etcd) -> Iterator[EtcdSource]:
+    """Return a connected source of the prefix."""
+    opened = source_of(etcd.endpoint)
+    opened.status()
+    yield opened
+    opened.interrupt()
+
+
+@pytest.fixture
+def client(etcd: Etcd) -> Iterator[EtcdJson]:
+    """Return a foreign client of the same etcd."""
+    with EtcdJson(etcd.endpoint) as opened:
+        yield opened
+
+
+class Listener:
+    """Runs a watch in a thread; *deliveries* grows, *failure* is what ended it."""
+
+    def __init__(self, source: EtcdSource, after: int) -> None:
+        self.deliveries: list[Delivery] = []
+        self.failure: Exception | None = None
+        self.thread = threading.Thread(target=self._listen, args=(source, after), daemon=True)
+        self.thread.start()
+
+    def _listen(self, source: EtcdSource, after: int) -> None:
+        try:
+            self.deliveries.extend(source.watch(after))
+        except Exception as failure:  # noqa: BLE001 (the result)
+            self.failure = failure
+
+    def revisions(self) -> list[int]:
+        """Return the revisions that were delivered."""
+        return [revision for delivery in self.deliveries for revision, _ in delivery.revisions]
+
+    def reached(self) -> int:
+        """Return how far the watch is known to have come."""
+        bookmarks = [delivery.through for delivery in self.deliveries if delivery.through is not None]
+        return max([0, *bookmarks, *self.revisions()])
+
+    def hears(self, revision: int) -> None:
+        """Wait until the watch has come to *revision*."""
+        until(lambda: self.failure is not None or self.reached() >= revision, f"revision {revision}")
+        assert self.failure is None
+
+
+@contextmanager
+def listening(source: EtcdSource, after: int) -> Iterator[Listener]:
+    """Watch for the time of the block."""
+    listener = Listener(source, after)
+    try:
+        yield listener
+    finally:
+        source.interrupt()
+        listener.thread.join(10)
+        assert not listener.thread.is_alive()
+
+
+@given(keys, keys)
+def test_a_prefix_ends_where_the_next_one_begins(prefix, key) -> None:
+    end = end_of(prefix)
+    assert key.startswith(prefix) == (prefix <= key and (key < end or end == b"\0"))
+
+
+def test_the_status_is_what_etcd_says_of_itself(source, client) -> None:
+    revision = client.put("/elsewhere", "1")
+    status = source.status()
+    assert (revision, True) == (status.head, status.tells_progress)
+    assert int(status.cluster_id, 16) == int(client.ask("maintenance/status")["header"]["cluster_id"])
+    assert client.ask("maintenance/status")["version"] == status.version
+
+
+def test_all_pages_are_read_at_one_revision_under_writes(source, client, etcd) -> None:
+    for page in range(0, 4500, 125):
+        transact(
+            client, [(b"/apisix/%05d" % number, b"\xff%d" % number, 0) for number in range(page, page + 125)]
+        )
+    revision = client.put(b"/apisix", b"the shortest key")
+    client.put(b"/apisiy", b"the first key after")
+    stopping = threading.Event()
+
+    def write() -> None:
+        with EtcdJson(etcd.endpoint) as other:
+            while not stopping.is_set():
+                other.delete(b"/apisix/00", b"/apisix/01")
+                transact(other, [(b"/apisix/%05d" % secrets.randbelow(4600), b"new", 0)])
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        until(lambda: source.status().head > revision + 5, "the writer has begun")
+        read = list(source.read(revision))
+        assert source.status().head > revision + 5
+    finally:
+        stopping.set()
+        writing.join()
+    assert sorted(held(client, PREFIX, revision).items()) == read
+    assert len(read) == 4501
+
+
+def test_a_compacted_revision_is_told(source, client) -> None:
+    first, second = client.put("/apisix/a", "1"), client.put("/apisix/a", "2")
+    client.compact(second)
+    assert [(key, record.value) for key, record in source.read(second)] == [(b"/apisix/a", b"2")]
+    with pytest.raises(Compacted):
+        list(source.read(first))
+    with pytest.raises(Compacted):
+        list(source.watch(first))
+    with listening(source, second) as listener:
+        listener.hears(client.put("/apisix/a", "3"))
+
+
+def test_a_future_revision_is_an_error_and_no_compaction(source) -> None:
+    with pytest.raises(SourceUnavailable, match="future revision"):
+        list(source.read(999))
+
+
+def test_a_neighbour_is_any_key_at_all(source, client) -> None:
+    assert source.neighbour() is None
+    client.put("/elsewhere", "1")
+    assert source.neighbour() == b"/elsewhere"
+
+
+def test_the_watch_replays_to_etcds_own_state_at_every_revision(source, client) -> None:
+    lease = client.grant(600)
+    with listening(source, 1) as listener:
+        client.put("/apisix/a", b"\x00\xff")
+        client.put("/elsewhere", b"unseen")
+        transact(
+            client, [(b"/apisix/%d" % number, b"%d" % number, lease * (number % 2)) for number in range(128)]
+        )
+        client.put("/apisix/\xff", b"")
+        client.delete(b"/apisix/1", b"/apisix/2")
+        transact(client, [(b"/apisix/3", None, 0), (b"/apisix/4", b"4", 0), (b"/elsewhere", None, 0)])
+        client.ask("lease/revoke", ID=lease)
+        client.put("/apisix/1", b"back again")
+        listener.hears(client.put("/apisix/a", b"x" * 1_500_000))
+    state = State(1)
+    for batch in Stamper(SystemClock().now()).live(delivered(listener), SystemClock().now()):
+        state.apply(batch)
+        assert sorted(held(client, PREFIX, batch.revision).items()) == list(state.items())
+    assert listener.revisions() == [2, 4, 5, 6, 7, 8, 9, 10]
+
+
+def delivered(listener: Listener) -> list[Unstamped]:
+    """Return all revisions with their events."""
+    return [revision for delivery in listener.deliveries for revision in delivery.revisions]
+
+
+def test_a_revision_of_many_fragments_is_delivered_whole(etcd_factory, monkeypatch) -> None:
+    """Etcd cuts at its limit for requests, so that one which took larger ones before must cut."""
+    fragments = []
+    whole = etcd_watch._whole_revisions
+
+    def noted(events: list[Any], *, more: bool) -> Any:
+        fragments.append(more)
+        return whole(events, more=more)
+
+    monkeypatch.setattr(etcd_watch, "_whole_revisions", noted)
+    server = etcd_factory("--max-request-bytes=33554432")
+    large = [(b"/apisix/%02d" % number, secrets.token_bytes(1_400_000), 0) for number in range(10)]
+    with EtcdJson(server.endpoint) as client:
+        client.put("/apisix/before", "1")
+        transact(client, large)
+        client.put("/apisix/after", "1")
+    server._flags = ()
+    server.restart()
+    source = source_of(server.endpoint)
+    source.status()
+    with listening(source, 1) as listener:
+        listener.hears(4)
+    assert listener.revisions() == [2, 3, 4]
+    events = dict(delivered(listener))[3]
+    assert [(key, value) for key, value, _ in large] == [(event.key, event.record.value) for event in events]
+    assert sum(fragments) > 2
+
+
+def test_a_catch_up_of_many_revisions_comes_in_order_and_once(source, client) -> None:
+    for number in range(1500):
+        client.put(f"/apisix/{number % 7}", str(number))
+    with listening(source, 400) as listener:
+        listener.hears(1501)
+    assert list(range(401, 1502)) == listener.revisions()
+
+
+def test_bookmarks_tell_that_nothing_happened(source, client) -> None:
+    with listening(source, 1) as listener:
+        revision = client.put("/elsewhere", "1")
+        listener.hears(revision)
+        revision = client.put("/elsewhere", "2")
+        listener.hears(revision)
+    assert listener.revisions() == []
+
+
+def test_a_bookmark_that_is_read_late_claims_no_more_than_it_knew(source, etcd) -> None:
+    """It has waited with the events before it in our own buffers: its moment is etcd's, not the reader's."""
+    clock = SystemClock()
+    commits: list[tuple[datetime, int]] = []
+    bookmarks: list[Delivery] = []
+    stopping = threading.Event()
+
+    def write() -> None:
+        with EtcdJson(etcd.endpoint) as client:
+            while not stopping.is_set():
+                revision = client.put(b"/apisix/a", b"1")
+                commits.append((clock.now(), revision))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        watch = source.watch(1)
+        next(watch)
+        while len(bookmarks) < 4:
+            before = len(commits)
+            until(lambda: len(commits) > before + 200, "the writer goes on")  # noqa: B023 (called at once)
+            bookmarks.append(next(delivery for delivery in watch if delivery.through is not None))
+    finally:
+        stopping.set()
+        writing.join()
+    for bookmark in bookmarks:
+        known = [revision for moment, revision in commits if moment < bookmark.at]
+        assert max(known, default=0) <= bookmark.through
+
+
+def test_an_interrupt_ends_the_watch_at_once(source) -> None:
+    with listening(source, 1) as listener:
+        listener.hears(1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    assert listener.failure is None
+
+
+def test_after_an_interrupt_no_watch_begins(source) -> None:
+    source.interrupt()
+    assert list(source.watch(1)) == []
+
+
+def test_a_watch_that_was_cancelled_before_its_call_ends_too(source) -> None:
+    watch = Watch(source._client, "3.5.16", (PREFIX, end_of(PREFIX)), SystemClock())
+    watch.cancel()
+    with pytest.raises(Exception, match="CANCELLED"):
+        list(watch.deliveries(1))
+
+
+@pytest.mark.parametrize(
+    ("version", "truly"),
+    [
+        ("3.4.24", False),
+        ("3.4.25", True),
+        ("3.5.0", False),
+        ("3.5.7", False),
+        ("3.5.8", True),
+        ("3.5.16", True),
+        ("3.6.0-rc.1", True),
+        ("4.0.0", True),
+        ("3.3.27", False),
+        ("", False),
+    ],
+)
+def test_only_versions_that_tell_the_truth_are_asked_for_progress(version, truly) -> None:
+    assert truly == answers_progress_truly(version)
+
+
+def test_a_dead_endpoint_is_told(etcd) -> None:
+    endpoint = etcd.endpoint
+    etcd.stop()
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailable, match=f"etcd at {endpoint}") as caught:
+        source_of(endpoint).status()
+    assert "etcd.endpoints" in caught.value.hint
+    assert time.monotonic() - began < 8
+
+
+def test_an_endpoint_that_never_answers_is_told_in_time() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable, match="etcd at"):
+            source_of(f"http://127.0.0.1:{silent.getsockname()[1]}").status()
+        assert time.monotonic() - began < 8
+
+
+def test_the_first_endpoint_that_answers_is_taken(etcd, client) -> None:
+    revision = client.put("/apisix/a", "1")
+    source = source_of("http://127.0.0.1:9", etcd.endpoint)
+    assert revision == source.status().head
+    assert [key for key, _ in source.read(revision)] == [b"/apisix/a"]
+
+
+def test_a_killed_server_ends_the_watch(source, etcd) -> None:
+    with listening(source, 1) as listener:
+        listener.hears(1)
+        etcd.kill()
+        until(lambda: listener.failure is not None, "the watch has ended")
+    assert isinstance(listener.failure, SourceUnavailable)
+
+
+def test_a_suspended_server_ends_the_watch(source, etcd) -> None:
+    with listening(source, 1) as listener:
+        listener.hears(1)
+        etcd.suspend()
+        began = time.monotonic()
+        until(lambda: listener.failure is not None, "the watch has ended")
+        assert time.monotonic() - began < 12
+    assert isinstance(listener.failure, SourceUnavailable)
