@@ -36,7 +36,7 @@ def write_file(path: Path, chunks: Iterable[bytes], clock: Clock) -> None:
     except OSError as error:
         raise UsageError(
             f"can't write {path}: {error.strerror or error}",
-            hint="choose another place with -o, or - for stdout",
+            hint="choose another place: a directory that is there, and that this user may write to",
         ) from None
 
 

@@ -84,7 +84,12 @@ def read_settings(path: Path | None) -> Settings:
     return load(path, os.environ)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option(
     "-c",
@@ -111,3 +116,6 @@ def replicator(ctx: click.Context, files: tuple[Path, ...], log_format: LogForma
     5 etcd or store unavailable; 6 writer fenced; 7 refused; 130 interrupted.
     """  # noqa: D301 (click wants the character itself)
     ctx.obj = Shared(files, log_format, log_level)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(UsageError.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,7 +37,16 @@ def _moment(text: str) -> datetime:
     return parse_time(text, SystemClock().now().astimezone())
 
 
+def _revision(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,18}", text):
+        raise UsageError(
+            f'"{text}" is no revision', hint="etcd counts them from 1; replicator list shows which"
+        )
+    return int(text)
+
+
 TIME = _Parsed("time", _moment)
+REVISION = _Parsed("revision", _revision)
 DURATION = _Parsed("duration", parse_duration)
 
 archive_option = click.option(

@@ -12,7 +12,7 @@ import click
 from replicator import wiring
 from replicator.cli.gateway import Given
 from replicator.cli.gateway import options as gateway_options
-from replicator.cli.options import TIME, archive_option, json_option, print_json
+from replicator.cli.options import REVISION, TIME, archive_option, json_option, print_json
 from replicator.cli.restored import Answer, key_values, printable, standalone_file
 from replicator.cli.stdout import answering
 from replicator.core.plan import AtRevision, AtTime, Latest
@@ -77,7 +77,7 @@ class Asked:
     metavar="TIME",
     help="The last revision up to TIME: RFC 3339 with a zone, or relative like -15m.",
 )
-@click.option("--revision", type=click.IntRange(min=1), metavar="N", help="The state at etcd's revision N.")
+@click.option("--revision", type=REVISION, metavar="N", help="The state at etcd's revision N.")
 @click.option("--latest", is_flag=True, help="The last revision that was recorded.")
 @click.option("--exclusive", is_flag=True, help="Before TIME or N, instead of up to it.")
 @click.option("-o", "--output", default="-", metavar="FILE", show_default=True, help="Where to; - is stdout.")
