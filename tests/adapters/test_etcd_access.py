@@ -1,0 +1,201 @@
+"""Who we are to etcd, and whom we believe: passwords, roles, certificates."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+from certificates import Authority
+from servers.etcd import Etcd
+
+from replicator.adapters.clock import SystemClock
+from replicator.adapters.etcd import EtcdOptions, EtcdSource
+from replicator.errors import SourceUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX = b"/apisix"
+
+
+def source_of(server: Etcd, **options: object) -> EtcdSource:
+    """Return a source that nobody has connected yet."""
+    texts = {name: str(value) for name, value in options.items()}
+    return EtcdSource(EtcdOptions((server.endpoint,), **texts), PREFIX, SystemClock())
+
+
+@pytest.fixture(scope="module")
+def guarded(etcd_binary: Path) -> Iterator[Etcd]:
+    """Return an etcd with a key, three users, and authentication enabled.
+
+    `reader` may read the prefix, `stranger` something else, `root` everything.
+    """
+    with (
+        TemporaryDirectory(prefix="etcd-") as folder,
+        Etcd(Path(folder), etcd_binary, ["--unsafe-no-fsync", "--bcrypt-cost=4"]) as server,
+    ):
+        server.ctl("put", "/apisix/a", "1")
+        server.ctl("put", "/elsewhere", "1")
+        for user, key in (("reader", "/apisix"), ("stranger", "/other")):
+            server.ctl("user", "add", f"{user}:{user}-secret")
+            server.ctl("role", "add", user)
+            server.ctl("role", "grant-permission", user, "--prefix=true", "read", key)
+            server.ctl("user", "grant-role", user, user)
+        server.ctl("user", "add", "root:root-secret")
+        server.ctl("user", "grant-role", "root", "root")
+        server.ctl("auth", "enable")
+        yield server
+
+
+def test_a_user_who_may_read_the_prefix_reads_and_watches_it(guarded) -> None:
+    source = source_of(guarded, username="reader", password="reader-secret")
+    head = source.status().head
+    assert [key for key, _ in source.read(head)] == [b"/apisix/a"]
+    guarded.ctl("--user=root:root-secret", "put", "/apisix/b", "2")
+    deliveries = source.watch(head)
+    ((revision, (event,)),) = next(deliveries).revisions
+    assert (head + 1, b"/apisix/b") == (revision, event.key)
+    bookmark = next(deliveries)  # the questions need permission, too
+    assert head + 1 == bookmark.through
+    source.interrupt()
+    assert list(deliveries) == []
+
+
+def test_a_role_for_the_prefix_alone_may_not_know_the_neighbours(guarded) -> None:
+    source = source_of(guarded, username="reader", password="reader-secret")
+    source.status()
+    assert source.neighbour() is None
+
+
+@pytest.mark.parametrize(
+    ("user", "hint"),
+    [
+        ({"username": "reader", "password": "wrong"}, "etcd.password"),
+        ({"username": "nobody", "password": "reader-secret"}, "etcd.password"),
+        ({}, "etcd.username"),
+        ({"username": "stranger", "password": "stranger-secret"}, "read permission on the whole prefix"),
+    ],
+)
+def test_anybody_else_is_told_what_is_missing(guarded, user, hint) -> None:
+    with pytest.raises(SourceUnavailable, match="etcd at http://") as caught:
+        source_of(guarded, **user).status()
+    assert hint in caught.value.hint
+    assert "-secret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_refused_watch_is_no_success(guarded) -> None:
+    guarded.ctl("--user=root:root-secret", "user", "add", "leaver:leaver-secret")
+    guarded.ctl("--user=root:root-secret", "user", "grant-role", "leaver", "reader")
+    source = source_of(guarded, username="leaver", password="leaver-secret")
+    head = source.status().head
+    guarded.ctl("--user=root:root-secret", "user", "revoke-role", "leaver", "reader")
+    with pytest.raises(SourceUnavailable, match=r"ended the watch: .*permission denied") as caught:
+        list(source.watch(head))
+    assert "read permission" in caught.value.hint
+
+
+def test_a_token_that_runs_out_ends_the_watch_and_a_new_connection_gets_another(
+    etcd_factory, tmp_path
+) -> None:
+    cert, key = Authority(tmp_path, "authority").sign("token")
+    server = etcd_factory(f"--auth-token=jwt,pub-key={cert},priv-key={key},sign-method=ES256,ttl=1s")
+    server.ctl("user", "add", "root:root-secret")
+    server.ctl("user", "grant-role", "root", "root")
+    server.ctl("auth", "enable")
+    source = source_of(server, username="root", password="root-secret")
+    head = source.status().head
+    with pytest.raises(SourceUnavailable, match="cancelled"):
+        list(source.watch(head))
+    assert source.status().head == head
+
+
+def test_a_password_where_none_is_asked_for_is_told(etcd) -> None:
+    with pytest.raises(SourceUnavailable, match="authentication is not enabled") as caught:
+        source_of(etcd, username="reader", password="reader-secret").status()
+    assert "auth disabled" in caught.value.hint
+
+
+class TlsEtcd(Etcd):
+    """An etcd that speaks TLS alone, and where *authority* says so only to clients with its certificates."""
+
+    def __init__(self, folder: Path, binary: Path, authority: Authority, *, is_mutual: bool) -> None:
+        cert, key = authority.sign("server")
+        flags = [f"--cert-file={cert}", f"--key-file={key}", "--unsafe-no-fsync"]
+        if is_mutual:
+            flags += ["--client-cert-auth", f"--trusted-ca-file={authority.cacert}"]
+        super().__init__(folder, binary, flags)
+        self._context = ssl.create_default_context(cafile=str(authority.cacert))
+        self._context.load_cert_chain(*authority.sign("probe"))
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for clients."""
+        return f"https://127.0.0.1:{self._port}"
+
+    def _is_healthy(self) -> bool:
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=1, context=self._context)
+        try:
+            connection.request("GET", "/health")
+            return b'"true"' in connection.getresponse().read()
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "authority")
+
+
+@pytest.fixture
+def impostor(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "impostor")
+
+
+@pytest.mark.parametrize("is_mutual", [False, True], ids=["server", "mutual"])
+def test_tls_is_spoken_with_those_whom_our_authority_has_signed(
+    etcd_binary, tmp_path, authority, impostor, is_mutual
+) -> None:
+    cert, key = authority.sign("client")
+    own = {"cert": cert, "key": key} if is_mutual else {}
+    with TlsEtcd(tmp_path / "etcd", etcd_binary, authority, is_mutual=is_mutual) as server:
+        source = source_of(server, cacert=authority.cacert, **own)
+        assert source.status().head == 1
+        assert list(source.read(1)) == []
+        assert next(source.watch(1)).through == 1
+        with pytest.raises(SourceUnavailable, match="etcd at https://"):
+            source_of(server, cacert=impostor.cacert, **own).status()
+        if is_mutual:
+            with pytest.raises(SourceUnavailable, match="etcd at https://"):
+                source_of(server, cacert=authority.cacert).status()
+
+
+def test_tls_against_a_server_without_is_told(etcd, authority) -> None:
+    source = EtcdSource(
+        EtcdOptions((etcd.endpoint.replace("http:", "https:"),), cacert=str(authority.cacert)),
+        PREFIX,
+        SystemClock(),
+    )
+    with pytest.raises(SourceUnavailable, match="etcd at https://"):
+        source.status()
+
+
+@pytest.mark.parametrize("name", ["cacert", "cert"])
+def test_a_missing_file_is_told_by_its_name(etcd, tmp_path, authority, name) -> None:
+    cert, key = authority.sign("client")
+    files = {"cacert": authority.cacert, "cert": cert, "key": key} | {name: tmp_path / "absent.pem"}
+    source = EtcdSource(
+        EtcdOptions(
+            (etcd.endpoint.replace("http:", "https:"),), **{kind: str(file) for kind, file in files.items()}
+        ),
+        PREFIX,
+        SystemClock(),
+    )
+    with pytest.raises(UsageError, match=r"absent\.pem: No such file") as caught:
+        source.status()
+    assert "etcd.cacert" in caught.value.hint
