@@ -62,6 +62,16 @@ class Span:
         """Where this epoch's log ends for good; None while it is the newest."""
         return self.following.follows if self.following else None
 
+    def counts(self, snapshot: SnapshotName) -> bool:
+        """Tell whether *snapshot* is one of this epoch's history.
+
+        Others are those of attempts to open the epoch that came to nothing (a crash, or a writer that lost
+        the race for its document), and what a stale writer cut after its end.
+        """
+        if snapshot.revision <= self.epoch.base:
+            return str(snapshot) == self.epoch.snapshot
+        return self.end is None or snapshot.revision <= self.end.position.revision
+
     def excludes(self, target: Target) -> bool:
         """Tell whether *target* lies after this epoch's end."""
         return self.end is not None and is_after(target, self.end.through_revision, self.end.observed_through)
@@ -117,12 +127,9 @@ def choose_snapshot(target: Target, span: Span, snapshots: Iterable[SnapshotName
     Raises:
         ArchiveDamaged: Not even the epoch's base snapshot is there.
     """
-    end = span.end.position.revision if span.end else None
     chosen: SnapshotName | None = None
-    until = end
-    for name in snapshots:
-        if name.revision < span.epoch.base or (end is not None and name.revision > end):
-            continue
+    until = span.end.position.revision if span.end else None
+    for name in filter(span.counts, snapshots):
         if is_before(target, name.revision, name.observed_at):
             until = name.revision
             break

@@ -60,7 +60,7 @@ def survey(store: ObjectStore) -> Survey:
 
 def _coverage(store: ObjectStore, span: Span, checkpoint: Checkpoint | None) -> Coverage:
     epoch = span.epoch
-    points = tuple(name for name in snapshots(store, epoch.epoch) if name.revision >= epoch.base)
+    points = tuple(filter(span.counts, snapshots(store, epoch.epoch)))
     if not points:
         raise ArchiveDamaged(
             f"{epoch.snapshot} is missing: it is the base of epoch {epoch.epoch}",
