@@ -16,7 +16,7 @@ DEFAULT_KEYRING: Final = (b"qeddd145sfvddff3", b"edd1c9f0985e76a2")
 _OLDEST: Final = (3, 10)
 _NEWEST: Final = (3, 18)
 _JSON_SINCE: Final = (3, 13)
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.\d{1,4})?")
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]{1,4})?")
 
 _KEYRING_HINT: Final = "a list of keys of 16 or 32 bytes each; an empty list: data encryption is off"
 _PLUGINS_HINT: Final = "a list of plugin names, or a mapping with plugins and stream_plugins"
