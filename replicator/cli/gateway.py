@@ -101,6 +101,8 @@ def _document(path: Path, what: str) -> Any:
     try:
         return yaml.safe_load(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{what}: can't read {path}: {error.strerror}") from None
+        hint = "name a file that is there, and that this user may read"
+        raise UsageError(f"{what}: can't read {path}: {error.strerror}", hint=hint) from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError):
-        raise UsageError(f"{what}: {path} is neither YAML nor JSON") from None
+        hint = "write it like [first, second]"
+        raise UsageError(f"{what}: {path} is neither YAML nor JSON", hint=hint) from None

@@ -61,7 +61,7 @@ class Asked:
                 hint="replicator list  (shows what can be restored)",
             )
         if self.latest and self.exclusive:
-            raise UsageError("--exclusive goes with --at or --revision")
+            raise UsageError("--exclusive goes with --at or --revision", hint="replicator restore --help")
         if self.moment is not None:
             return AtTime(self.moment, self.exclusive)
         if self.revision is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from servers.command import REPLICATOR, environment, replicator
+from servers.command import REPLICATOR, called, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def restore(story: Story, *arguments: object) -> Outcome:
     """Call `replicator restore` on *story*."""
-    return replicator("restore", "--archive", story.url, *arguments)
+    return called("restore", "--archive", story.url, *arguments)
 
 
 def restored(story: Story, *arguments: object) -> Any:
@@ -139,7 +139,7 @@ def test_plugins_that_the_gateway_does_not_load_are_told(
         recorded_story, "--revision", recorded_story.first.revision, "--plugins", lists
     ) == routes("/one")
     by_settings = settings(apisix={"plugins": ["cors"]})
-    outcome = replicator(
+    outcome = called(
         *("-c", by_settings, "restore", "--archive", recorded_story.url),
         *("--revision", recorded_story.first.revision),
     )

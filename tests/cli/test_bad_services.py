@@ -1,0 +1,186 @@
+"""What can be wrong with etcd and with the store, and what is said of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+from servers.command import Complaint, called, replicator, running, until
+from servers.etcd import Etcd
+from servers.moto import refusal
+from servers.proxy import Answer, faulty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Story
+    from servers.etcd_json import EtcdJson
+    from servers.moto import S3Server
+
+SECRET = Complaint.SECRET
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_etcd_out_of_reach(command: str, settings: Callable[..., Path], tmp_path: Path) -> None:
+    outcome = replicator("-c", settings(etcd={"endpoints": [NOWHERE]}), command)
+    said = outcome.err + outcome.out.decode()
+    assert outcome.code == 5
+    assert f"etcd at {NOWHERE}: unavailable" in said
+    assert "check etcd.endpoints" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "archive/archive.json").exists()
+
+
+def test_status_without_etcd_tells_the_archives_part(
+    recorded_story: Story, settings: Callable[..., Path]
+) -> None:
+    path = settings(etcd={"endpoints": [NOWHERE], "prefix": "/apisix"}, archive=recorded_story.url)
+    outcome = called("-c", path, "status", "--json")
+    assert outcome.code == 5
+    assert json.loads(outcome.out)["revision"] == recorded_story.flawed.revision
+    assert "check etcd.endpoints" in outcome.err
+
+
+def test_a_prefix_without_keys(settings: Callable[..., Path], tmp_path: Path) -> None:
+    outcome = called("-c", settings(etcd={"prefix": "/apisixx"}), "run")
+    Complaint(2, "etcd holds no key under /apisixx, but others", "check etcd.prefix").is_made_by(outcome)
+    assert not (tmp_path / "archive").exists()
+
+
+def test_an_archive_of_another_prefix(story: Story, settings: Callable[..., Path], prefix: str) -> None:
+    what = f"the archive records the prefix /apisix, and etcd.prefix is {prefix}"
+    outcome = called("-c", settings(archive=story.url), "run")
+    Complaint(2, what, "an archive of its own").is_made_by(outcome)
+
+
+def test_a_password_for_an_etcd_that_wants_none(settings: Callable[..., Path]) -> None:
+    outcome = replicator("-c", settings(etcd={"username": "root", "password": SECRET}), "run")
+    Complaint(5, "authentication is not enabled", "leave out etcd.username").is_made_by(outcome)
+
+
+@pytest.fixture(scope="module")
+def guarded_etcd(etcd_binary: Path) -> Iterator[Etcd]:
+    """Return an etcd that wants passwords; its user `reader` may read /apisix and no more."""
+    with (
+        TemporaryDirectory(prefix="etcd-") as folder,
+        Etcd(Path(folder), etcd_binary, ("--unsafe-no-fsync",)) as server,
+    ):
+        server.ctl("put", "/apisix/routes/1", "{}")
+        for words in (
+            "role add reader",
+            "role grant-permission reader read --prefix /apisix",
+            "user add root:root",
+            "user add reader:reader",
+            "user grant-role root root",
+            "user grant-role reader reader",
+            "auth enable",
+        ):
+            server.ctl(*words.split())
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("etcd", "what", "hint"),
+    [
+        ({}, "user name is empty", "check etcd.username"),
+        ({"username": "root", "password": SECRET}, "authentication failed", "check etcd.username"),
+        ({"username": SECRET, "password": SECRET}, "authentication failed", "check etcd.username"),
+        (
+            {"username": "reader", "password": "reader", "prefix": "/other"},
+            "permission denied",
+            "read permission on the whole prefix",
+        ),
+    ],
+    ids=["no user", "wrong password", "unknown user", "forbidden prefix"],
+)
+def test_etcd_refuses_us(
+    etcd: dict[str, str], what: str, hint: str, guarded_etcd: Etcd, settings: Callable[..., Path]
+) -> None:
+    path = settings(etcd={"endpoints": [guarded_etcd.endpoint], "prefix": "/apisix"} | etcd)
+    Complaint(5, what, hint).is_made_by(replicator("-c", path, "--log-level", "debug", "run"))
+
+
+def test_a_reader_of_the_prefix_alone_is_enough(
+    guarded_etcd: Etcd, settings: Callable[..., Path], tmp_path: Path
+) -> None:
+    reader = {"username": "reader", "password": "reader"}
+    path = settings(etcd={"endpoints": [guarded_etcd.endpoint], "prefix": "/apisix"} | reader)
+    assert replicator("-c", path, "check").code == 0
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        assert recorder.stop() == 0
+
+
+# ---- S3 --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_s3(settings: Callable[..., Path]) -> Callable[..., Path]:
+    """Return a function from a bucket and an endpoint to a settings file."""
+
+    def written(bucket: str, endpoint: str) -> Path:
+        keys = {"access_key": "some-id", "secret_key": SECRET, "region": "us-east-1"}
+        return settings(archive=f"s3://{bucket}/some/path", s3=keys | {"endpoint": endpoint})
+
+    return written
+
+
+def test_s3_out_of_reach(in_s3: Callable[..., Path]) -> None:
+    outcome = called("-c", in_s3("bucket", NOWHERE), "list")
+    Complaint(5, "Could not connect to the endpoint", "check `s3.endpoint`").is_made_by(outcome)
+
+
+@pytest.mark.parametrize("command", ["run", "list"])
+def test_a_missing_bucket(command: str, in_s3: Callable[..., Path], s3_server: S3Server) -> None:
+    outcome = replicator("-c", in_s3("nobody-made-this", s3_server.endpoint), command)
+    Complaint(5, "NoSuchBucket", "create the bucket").is_made_by(outcome)
+
+
+REFUSALS = {
+    "wrong access key": (refusal(403, "InvalidAccessKeyId"), "correct the access key id"),
+    "wrong secret key": (refusal(403, "SignatureDoesNotMatch"), "correct the secret key"),
+    "no permission": (refusal(403, "AccessDenied"), "grant s3:GetObject"),
+    "expired session": (refusal(400, "ExpiredToken"), "renew the credentials"),
+    "another region": (refusal(301, "PermanentRedirect"), "s3.region"),
+}
+
+
+@pytest.mark.parametrize(("answer", "hint"), REFUSALS.values(), ids=REFUSALS)
+def test_s3_refuses_us(
+    answer: Answer, hint: str, in_s3: Callable[..., Path], s3_server: S3Server, bucket: str
+) -> None:
+    with faulty(s3_server.endpoint, itertools.repeat(answer)) as proxy:
+        outcome = called("-c", in_s3(bucket, proxy.endpoint), "restore", "--latest")
+    Complaint(5, f"s3://{bucket}/some/path/archive.json: ", hint).is_made_by(outcome)
+
+
+def test_no_credentials_for_s3(s3_server: S3Server, bucket: str) -> None:
+    environment = {"REPLICATOR_S3_ENDPOINT": s3_server.endpoint, "REPLICATOR_S3_REGION": "us-east-1"}
+    outcome = called("list", "--archive", f"s3://{bucket}", env=environment)
+    Complaint(5, "Unable to locate credentials", "AWS_ACCESS_KEY_ID").is_made_by(outcome)
+
+
+# ---- writers ---------------------------------------------------------------------------------------------
+
+
+def test_two_writers_on_one_archive(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path = settings(capture={"flush_interval": "0"})
+    with running(tmp_path / "one", "-c", path) as one:
+        one.tells("watch.started")
+        with running(tmp_path / "two", "-c", path) as two:
+            two.tells("watch.started")
+            revision = client.put(f"{prefix}/routes/1", '{"uri":"/two"}')
+            until(lambda: one.has_ended or two.has_ended, "one of two writers ends")
+            loser, winner = (one, two) if one.has_ended else (two, one)
+            assert loser.ended() == 6
+            assert "replicator: another writer has stored e00000001/log/" in loser.said()
+            assert "  try: let one `replicator run` at a time" in loser.said()
+            winner.stores(revision)
+            assert winner.stop() == 0
