@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from replicator.apisix.formats import Form, Format, Style
-    from replicator.apisix.judgement import Judged
+    from replicator.apisix.judgement import Carrier, Judged
     from replicator.apisix.options import Options
 
 _DIRECTORIES = {name.encode(): name for name in SECTIONS}
@@ -96,8 +96,7 @@ class _Builder:
     def take_plugin_list(self, key: bytes, value: bytes) -> None:
         """Take the value of ``<prefix>/plugins``: a section, and the lists that hold for all items."""
         try:
-            entries = _plugin_entries(value)
-            carry(entries, "plugins", self._form.carrier)
+            entries = _plugin_entries(value, self._form.carrier)
         except Unfit as error:
             self._refused.append((key, error))
             return
@@ -169,13 +168,17 @@ class _Builder:
         )
 
 
-def _plugin_entries(value: bytes) -> list[dict[str, Any]]:
+def _plugin_entries(value: bytes, carrier: Carrier) -> list[dict[str, Any]]:
     try:
         document = cjson.decode(value)
     except cjson.NotJson as error:
         raise Unfit(f"the value is no JSON for APISIX: {error}", held_by_gateway=False) from None
     if not is_plugin_list(document):
         raise Unfit("the value is no valid plugin list", held_by_gateway=False)
+    try:
+        carry(document, "plugins", carrier)
+    except Unfit as error:
+        raise Unfit(str(error), held_by_gateway=True) from None
     return document  # type: ignore[no-any-return] # is_plugin_list has looked
 
 

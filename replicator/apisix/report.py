@@ -69,6 +69,7 @@ def shown_name(name: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """Return a member or plugin name as a reason quotes it: valid text, cut if it is very long."""
+    """Return a member or plugin name as a reason quotes it: printable, cut if it is very long."""
     text = shown_name(name)
+    text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= _NAME_LENGTH else text[:_NAME_LENGTH] + "…"

@@ -7,20 +7,13 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
+from gateway_cases import encrypted
 from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.apisix.keyring import Keyring
 
 KEYS = (b"0123456789abcdef", b"qeddd145sfvddff3", b"AAAAAAAAAAAAAAAAbbbbbbbbbbbbbbbb")
-
-
-def encrypted(plain: bytes, key: bytes) -> str:
-    """Return *plain* as the control plane stores it."""
-    padder = PKCS7(128).padder()
-    encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
-    padded = padder.update(plain) + padder.finalize()
-    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
 
 
 @given(st.text(max_size=100), st.sampled_from(KEYS))
