@@ -82,7 +82,10 @@ class Source(Protocol):
         """
 
     def interrupt(self) -> None:
-        """End the watch, now and for good; may be called from any thread."""
+        """End the watch for good, once it has yielded all that etcd holds by now; from any thread.
+
+        An etcd that doesn't answer is given a few seconds.
+        """
 
     def neighbour(self) -> bytes | None:
         """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""

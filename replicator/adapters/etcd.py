@@ -132,10 +132,10 @@ class EtcdSource:
                     raise
 
     def interrupt(self) -> None:
-        """End the watch, now and for good; may be called from any thread."""
+        """End the watch for good, once it has yielded what etcd holds by now; see `Source.interrupt`."""
         self._interrupted.set()
         if self._watch is not None:
-            self._watch.cancel()
+            self._watch.finish()
 
     def neighbour(self) -> bytes | None:
         """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from replicator.ports import Clock
 
 _PROGRESS_S = 1.0
-_HEAD_TIMEOUT_S = 2  # `interrupt` waits as long, in the worst case
+_HEAD_TIMEOUT_S = 2
+
+# After `finish`: how often etcd is asked whether that was all, and how many times before we believe it.
+_LAST_WORD_S = 0.1
+_LAST_WORDS = 20
 
 
 class Watch:
@@ -35,15 +39,18 @@ class Watch:
         self._bounds = bounds
         self._clock = clock
         self._requests: SimpleQueue[Any] = SimpleQueue()
-        self._done = threading.Event()
+        self._finishing = threading.Event()
+        self._ended = threading.Event()
+        self._last: int | None = None
         self._heads: deque[tuple[datetime, int]] = deque()
         self._call: Any = None
 
-    def cancel(self) -> None:
-        """End the stream, from any thread; `deliveries` then ends with gRPC's CANCELLED, or never begins."""
-        self._done.set()
-        if self._call is not None:
-            self._call.cancel()
+    def finish(self) -> None:
+        """Let `deliveries` end once it has yielded all that etcd holds by now; may be called from any thread.
+
+        An etcd that doesn't answer is given two seconds; `deliveries` then ends with gRPC's CANCELLED.
+        """
+        self._finishing.set()
 
     def deliveries(self, after: int) -> Iterator[Delivery]:
         """Yield whole revisions after *after*, in order, and bookmarks.
@@ -58,14 +65,13 @@ class Watch:
             iter(self._requests.get, None),
             metadata=(*(self._client.metadata or ()), ("hasleader", "true")),
         )
-        if self._done.is_set():  # `cancel` came before there was a call
-            self._call.cancel()
         asking = threading.Thread(target=self._ask, name="etcd-progress", daemon=True)
         asking.start()
         try:
             yield from self._received(after)
         finally:
-            self._done.set()
+            self._ended.set()
+            self._finishing.set()
             self._call.cancel()
             self._requests.put(None)
             asking.join()
@@ -84,22 +90,38 @@ class Watch:
 
     def _ask(self) -> None:
         """Note etcd's head, and ask for progress, again and again: etcd drops the question in a catch-up."""
-        while not self._done.wait(_PROGRESS_S):
-            asked_at = self._clock.now()
-            try:
-                self._heads.append((asked_at, self._head()))
-            except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                    self._call.cancel()  # our token ran out; a new connection gets a new one
-                continue
-            if self._asks:
-                self._requests.put(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+        while not self._finishing.wait(_PROGRESS_S):
+            if self._note_head() is not None:
+                self._ask_for_progress()
+        if not self._ended.is_set():
+            self._ask_for_the_last_word()
 
-    def _head(self) -> int:
+    def _ask_for_the_last_word(self) -> None:
+        self._last = self._note_head()
+        for _ in range(_LAST_WORDS if self._last is not None else 0):
+            self._ask_for_progress()
+            if self._ended.wait(_LAST_WORD_S):
+                return
+        self._call.cancel()
+
+    def _ask_for_progress(self) -> None:
+        if self._asks:
+            self._requests.put(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+
+    def _note_head(self) -> int | None:
+        """Note where etcd's head lies, and return that; None if etcd doesn't say."""
+        asked_at = self._clock.now()
         request = messages.RangeRequest(key=self._bounds[0], count_only=True)
         metadata = self._client.metadata
-        answer = self._client.kvstub.Range(request, timeout=_HEAD_TIMEOUT_S, metadata=metadata)
-        return int(answer.header.revision)
+        try:
+            answer = self._client.kvstub.Range(request, timeout=_HEAD_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                self._call.cancel()  # our token ran out; a new connection gets a new one
+            return None
+        head = int(answer.header.revision)
+        self._heads.append((asked_at, head))
+        return head
 
     def _received(self, cursor: int) -> Iterator[Delivery]:
         held: list[Any] = []
@@ -119,6 +141,8 @@ class Watch:
                 if moment is not None and response.header.revision >= cursor:
                     cursor = response.header.revision
                     yield Delivery(moment, (), through=cursor)
+            if self._last is not None and cursor >= self._last:
+                return
 
     def _reached(self, revision: int) -> datetime | None:
         """Return the last moment at which etcd's head is known to have lain at or before *revision*, if any.
