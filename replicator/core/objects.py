@@ -69,14 +69,18 @@ class SnapshotFooter(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         keys: How many lines stand between header and footer.
+        through_revision: etcd's revision up to which nothing more happened under the prefix.
+        observed_through: The watermark when the snapshot was cut.
         state_digest: Digest of the state.
         segment: SHA-256 of the segment that ends at this revision; empty for an epoch's base.
         window: Where the commit of this revision must lie if it arrived late.
     """
 
     keys: int
+    through_revision: int
+    observed_through: datetime
     state_digest: str
-    segment: str
+    segment: str = ""
     window: Window | None = None
 
     def anchor(self, digest: str) -> str:
@@ -129,9 +133,8 @@ def decode_segment(body: bytes, name: str) -> Segment:
     return Segment(header, batches, footer, frame.digest_of(body))
 
 
-def encode_snapshot(header: Header, state: State, segment: str = "", window: Window | None = None) -> bytes:
-    """Return a snapshot's bytes; keys stand in byte order. *segment* and *window* are the footer's."""
-    footer = SnapshotFooter(keys=len(state), state_digest=state.digest, segment=segment, window=window)
+def encode_snapshot(header: Header, state: State, footer: SnapshotFooter) -> bytes:
+    """Return a snapshot's bytes; keys stand in byte order."""
     records = (lines.encode_record(key, record) for key, record in state.items())
     return frame.pack(chain((_line(header),), records, (_line(footer),)))
 

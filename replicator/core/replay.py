@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.core.frame import DAMAGE_HINT
-from replicator.core.plan import is_before
+from replicator.core.plan import Latest, is_after, is_before
 from replicator.core.records import size_bytes
 from replicator.core.state import replay
 from replicator.errors import ArchiveDamaged
 
 if TYPE_CHECKING:
     from replicator.core.names import LogName, SnapshotName
-    from replicator.core.objects import Header, Segment, SegmentFooter, Snapshot
+    from replicator.core.objects import Header, Segment, SegmentFooter, Snapshot, SnapshotFooter
     from replicator.core.plan import Target
     from replicator.core.records import Batch
 
@@ -25,7 +25,7 @@ class Replay:
         observed_at: Stamp of the last revision in it.
         window: Where that revision's commit must lie, if it arrived late.
         following: The first batch beyond the target, once it was met: the target is then reached for sure.
-        footer: Footer of the last segment that was folded in whole; None before the first.
+        footer: Footer of the last object that was folded in whole.
         tail_bytes: Size of all batches that were folded in.
         anchor: SHA-256 that the next segment must name as its previous.
     """
@@ -39,17 +39,24 @@ class Replay:
         self.observed_at = name.observed_at
         self.window = snapshot.footer.window
         self.following: Batch | None = None
-        self.footer: SegmentFooter | None = None
+        self.footer: SegmentFooter | SnapshotFooter = snapshot.footer
         self.tail_bytes = 0
         self.anchor = snapshot.footer.anchor(snapshot.digest)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that follows in the log can belong to the target."""
+        known = self.footer.through_revision, self.footer.observed_through
+        is_covered = not isinstance(self._target, Latest) and not is_after(self._target, *known)
+        return self.following is not None or is_covered
+
     def take(self, name: LogName, segment: Segment) -> None:
-        """Fold in what of *segment* lies at or before the target; nothing, if the target is reached.
+        """Fold in what of *segment* lies at or before the target; nothing, if the state is complete.
 
         Raises:
             ArchiveDamaged: The segment isn't the next one of this history, or doesn't prove itself.
         """
-        if self.following is not None:
+        if self.is_complete:
             return
         self._continues(name, segment)
         inside = [

@@ -47,6 +47,12 @@ def open_archive(store: ObjectStore) -> Opened:
             "nothing was recorded in this archive yet: it has no epoch",
             hint="start `replicator run`, and look at what it says",
         )
+    if checkpoint is not None and checkpoint.position.epoch > len(epochs):
+        raise ArchiveDamaged(
+            f"{names.epoch_document(len(epochs) + 1)} is missing: the checkpoint lies in epoch "
+            f"{checkpoint.position.epoch}",
+            hint="bring the object back from a replica or an older version of the bucket",
+        )
     return Opened(archive, epochs, checkpoint)
 
 

@@ -10,7 +10,7 @@ from replicator.core import documents, objects
 from replicator.core.documents import Epoch
 from replicator.core.frame import digest_of
 from replicator.core.names import SnapshotName, epoch_document
-from replicator.core.objects import Header
+from replicator.core.objects import Header, SnapshotFooter
 from replicator.core.state import State
 from replicator.errors import Compacted
 from replicator.flows.tip import Tip, Watermark
@@ -80,7 +80,13 @@ def open_epoch(
     header = Header(
         kind="snapshot", archive_id=archive_id, epoch=number, revision=revision, writer=link.writer
     )
-    body = objects.encode_snapshot(header, base.state)
+    footer = SnapshotFooter(
+        keys=len(base.state),
+        through_revision=revision,
+        observed_through=observed_at,
+        state_digest=base.state.digest,
+    )
+    body = objects.encode_snapshot(header, base.state, footer)
     epoch = Epoch(
         epoch=number,
         reason=reason,

@@ -79,7 +79,7 @@ def _restore(store: ObjectStore, target: Target, opened: Opened, span: Span) -> 
     plan = choose_snapshot(target, span, snapshots(store, span.epoch.epoch))
     replay = _replay(store, target, opened.archive, plan)
     reach = _reach(opened, span, replay)
-    if replay.following is None:
+    if not replay.is_complete:
         _check_reach(target, opened, plan, replay, reach)
     window_after = replay.following.window if replay.following else None
     return Restored(
@@ -98,10 +98,12 @@ def _replay(store: ObjectStore, target: Target, archive: Archive, plan: Plan) ->
     try:
         snapshot = objects.decode_snapshot(store.get(name), name)
         replay = Replay(target, archive.archive_id, plan.snapshot, snapshot)
+        if replay.is_complete:
+            return replay
         segments = tail(plan, log(store, plan.span.epoch.epoch, plan.snapshot.revision))
         for segment, body in fetch(store, segments):
             replay.take(segment, objects.decode_segment(body, str(segment)))
-            if replay.following is not None:
+            if replay.is_complete:
                 break
     except ObjectMissing as missing:
         raise ArchiveDamaged(f"{missing} vanished while it was needed", hint="try again") from None
@@ -110,9 +112,8 @@ def _replay(store: ObjectStore, target: Target, archive: Archive, plan: Plan) ->
 
 def _reach(opened: Opened, span: Span, replay: Replay) -> Reach:
     """Return how far the epoch is known, as far as was read."""
-    revision, moment = replay.state.revision, replay.observed_at
-    if replay.footer is not None:
-        revision, moment = replay.footer.through_revision, replay.footer.observed_through
+    revision = max(replay.state.revision, replay.footer.through_revision)
+    moment = max(replay.observed_at, replay.footer.observed_through)
     if span.end is not None and span.end.position.revision == replay.state.revision:
         return Reach(span.end.through_revision, max(moment, span.end.observed_through))
     hint = opened.checkpoint

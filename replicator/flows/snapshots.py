@@ -56,7 +56,7 @@ class Snapshots:
         name = SnapshotName(tip.epoch.epoch, tip.state.revision, tip.observed_at)
         # The copy shares the records, so that it costs a few milliseconds; all else happens beside the log.
         encode = partial(
-            objects.encode_snapshot, tip.header("snapshot"), tip.state.copy(), tip.anchor, tip.window
+            objects.encode_snapshot, tip.header("snapshot"), tip.state.copy(), tip.snapshot_footer()
         )
         tip.snapshot_revision, tip.tail_bytes, self._was_missed = tip.state.revision, 0, False
         self._under_way = threading.Thread(

@@ -9,7 +9,7 @@ from replicator.core import objects
 from replicator.core.documents import Follows
 from replicator.core.frame import digest_of
 from replicator.core.names import LogName
-from replicator.core.objects import Header, SegmentFooter
+from replicator.core.objects import Header, SegmentFooter, SnapshotFooter
 from replicator.core.records import Position, Window, size_bytes
 
 if TYPE_CHECKING:
@@ -71,6 +71,17 @@ class Tip:
             epoch=self.epoch.epoch,
             revision=self.state.revision,
             writer=self.writer,
+        )
+
+    def snapshot_footer(self) -> SnapshotFooter:
+        """Return the footer of a snapshot of the state as it is now."""
+        return SnapshotFooter(
+            keys=len(self.state),
+            through_revision=self.watermark.revision,
+            observed_through=self.watermark.moment,
+            state_digest=self.state.digest,
+            segment=self.anchor,
+            window=self.window,
         )
 
     def end(self) -> Follows:

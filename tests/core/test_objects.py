@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from replicator.core import frame, objects
-from replicator.core.objects import Header, SegmentFooter
+from replicator.core.objects import Header, SegmentFooter, SnapshotFooter
 from replicator.core.records import Batch, Event, Record, Window
 from replicator.core.state import State, digest_of
 from replicator.errors import ArchiveDamaged
@@ -54,6 +54,20 @@ def state_of(revision: int, held: dict[bytes, Record]) -> State:
     return state
 
 
+def snapshot_of(revision: int, held: dict[bytes, Record], window: Window | None = None) -> bytes:
+    """Return a snapshot of the state that holds *held*."""
+    state = state_of(revision, held)
+    footer = SnapshotFooter(
+        keys=len(held),
+        through_revision=revision + 1,
+        observed_through=START,
+        state_digest=state.digest,
+        segment="s",
+        window=window,
+    )
+    return objects.encode_snapshot(header("snapshot", revision), state, footer)
+
+
 def some_segment() -> bytes:
     """Return a small segment with each kind of line."""
     model = EtcdModel()
@@ -69,7 +83,7 @@ def some_segment() -> bytes:
 def some_snapshot() -> bytes:
     """Return a small snapshot with each kind of line."""
     held = {b"/a": Record(b'{"id":1}', 2, 2, 1, 0), b"/c\xff": Record(b"\xff", 3, 3, 1, 0)}
-    return objects.encode_snapshot(header("snapshot", 4), state_of(4, held))
+    return snapshot_of(4, held)
 
 
 @given(histories, windows)
@@ -90,12 +104,13 @@ def test_a_segment_comes_back_exactly(history, window) -> None:
 
 @given(st.dictionaries(keys, records), windows)
 def test_a_snapshot_comes_back_exactly(held, window) -> None:
-    body = objects.encode_snapshot(header("snapshot", 9), state_of(9, held), "s", window)
-    snapshot = objects.decode_snapshot(body, "x")
+    snapshot = objects.decode_snapshot(snapshot_of(9, held, window), "x")
     assert sorted(held.items()) == list(snapshot.state.items())
     assert (9, digest_of(held.items())) == (snapshot.state.revision, snapshot.state.digest)
-    assert (len(held), "s", window) == (
+    assert (len(held), 10, START, "s", window) == (
         snapshot.footer.keys,
+        snapshot.footer.through_revision,
+        snapshot.footer.observed_through,
         snapshot.footer.segment,
         snapshot.footer.window,
     )
@@ -105,7 +120,7 @@ def test_a_snapshot_comes_back_exactly(held, window) -> None:
 def test_lines_longer_than_a_chunk_come_back_exactly(size_bytes) -> None:
     held = {b"/%d" % number: Record(b"\xff" * size_bytes, 2, 2, 1, 0) for number in range(3)}
     batches = [Batch(2, START, tuple(Event(key, record) for key, record in held.items()))]
-    snapshot = objects.encode_snapshot(header("snapshot", 1), state_of(1, held))
+    snapshot = snapshot_of(1, held)
     segment = objects.encode_segment(header("segment", 1), batches, footer(batches))
     assert list(held.items()) == list(objects.decode_snapshot(snapshot, "x").state.items())
     assert tuple(batches) == objects.decode_segment(segment, "x").batches

@@ -172,7 +172,7 @@ def test_only_the_epochs_own_base_snapshot_counts_as_its_base(seconds) -> None:
 
 def test_without_a_base_the_archive_is_damaged() -> None:
     (span,) = choose_spans(AtRevision(12), EPOCHS)
-    with pytest.raises(ArchiveDamaged, match="e00000001/snapshots/.* is missing"):
+    with pytest.raises(ArchiveDamaged, match=r"e00000001/snapshots/.* is missing"):
         choose_snapshot(AtRevision(12), span, SNAPSHOTS[1:])
 
 

@@ -1,0 +1,120 @@
+"""Archives made to measure: what a capture writes, cut wherever a test wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING
+
+import structlog
+from generators import START
+from servers.clock import SteppedClock
+from structlog.testing import LogCapture
+
+from replicator.core import documents, names
+from replicator.core.documents import Archive
+from replicator.core.state import State
+from replicator.flows.checkpoints import Checkpoints
+from replicator.flows.link import Link
+from replicator.flows.open_epoch import Base, open_epoch
+from replicator.flows.persist import Persistence
+from replicator.flows.snapshots import Snapshots
+from replicator.ports import SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from etcd_model import EtcdModel
+    from memory_store import MemoryStore
+
+    from replicator.core.records import Batch, Record
+    from replicator.flows.tip import Tip, Watermark
+
+PREFIX = "/apisix"
+TICK = timedelta(microseconds=1)
+
+
+class Always:
+    """A schedule of which every moment is one."""
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return the moment itself."""
+        return moment
+
+
+def quiet_log() -> tuple[structlog.typing.FilteringBoundLogger, LogCapture]:
+    """Return a log, and what keeps all that is said to it."""
+    kept = LogCapture()
+    return structlog.wrap_logger(None, processors=[kept]), kept
+
+
+@dataclass
+class Known:
+    """What an epoch of a written archive must answer: its stamps, and what etcd held.
+
+    Attributes:
+        number: The epoch's.
+        states: What etcd held at each revision of this epoch.
+        stamps: The base's revision and every recorded one, with their stamps, in order.
+        through: How far it is known.
+    """
+
+    number: int
+    states: Mapping[int, dict[bytes, Record]]
+    stamps: list[tuple[int, datetime]]
+    through: Watermark
+
+
+@dataclass
+class Scribe:
+    """Writes an archive with the parts of a capture, but without its threads; *known* is the answer to it."""
+
+    store: MemoryStore
+    archive_id: str = "some-archive"
+    writer: str = "some-writer"
+    known: list[Known] = field(default_factory=list)
+    tip: Tip | None = None
+
+    def __post_init__(self) -> None:
+        """Found the archive."""
+        archive = Archive(format=1, archive_id=self.archive_id, prefix=PREFIX, created_at=START)
+        self.store.create(names.ARCHIVE, documents.encode(archive))
+        self._clock = SteppedClock()
+        self._log, _ = quiet_log()
+        self._persistence = Persistence(self.store, Event(), self._log)
+
+    def open(self, etcd: EtcdModel, at: datetime, reason: str = "first") -> None:
+        """Open an epoch with what *etcd* holds now, read at *at*."""
+        link = Link(None, PREFIX, self.store, self._clock, self._log, self.writer)  # type: ignore[arg-type]
+        state = State(etcd.head)
+        for key, record in etcd.states[etcd.head].items():
+            state.add(key, record)
+        base = Base(SourceStatus("c1", "3.5.16", etcd.head), state, at)
+        self.tip = open_epoch(link, self._persistence, base, self.archive_id, reason, self.tip)
+        epoch = self.tip.epoch
+        stamps = [(epoch.base, epoch.observed_at)]
+        self.known.append(Known(epoch.epoch, etcd.states, stamps, self.tip.watermark))
+
+    def append(self, batches: list[Batch], watermark: Watermark | None = None) -> str:
+        """Store *batches* as one segment; return its name."""
+        assert self.tip is not None
+        name, body = self.tip.seal(tuple(batches), watermark)
+        self._persistence.create(name, body)
+        self.known[-1].stamps += [(batch.revision, batch.observed_at) for batch in batches]
+        self.known[-1].through = self.tip.watermark
+        return name
+
+    def snapshot(self) -> None:
+        """Cut a snapshot where the log ends."""
+        assert self.tip is not None
+        snapshots = Snapshots(self.store, Always(), self._clock, self._log)  # type: ignore[arg-type]
+        snapshots.consider(self.tip)
+        snapshots.finish()
+
+    def watch_on(self, watermark: Watermark) -> None:
+        """Note in the checkpoint that nothing happened up to *watermark*."""
+        assert self.tip is not None
+        self.tip.observe(watermark)
+        self.known[-1].through = self.tip.watermark
+        Checkpoints(self.store, self._clock, self._log).write(self.tip)

@@ -1,0 +1,84 @@
+"""An `ObjectStore` in memory, and one that fails as it is told."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from replicator.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class MemoryStore:
+    """Keeps the contract of `ObjectStore`; *objects* may be tampered with."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def create(self, name: str, body: bytes) -> None:
+        """Store *body* if *name* is free, or holds it already."""
+        with self._lock:
+            if self.objects.setdefault(name, body) != body:
+                raise ObjectExists(name)
+
+    def get(self, name: str) -> bytes:
+        """Return the object."""
+        try:
+            return self.objects[name]
+        except KeyError:
+            raise ObjectMissing(name) from None
+
+    def names(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Yield the names that begin with *prefix* and sort after *after*."""
+        with self._lock:
+            names = sorted(name for name in self.objects if name.startswith(prefix) and name > after)
+        yield from names
+
+    def delete(self, name: str) -> None:
+        """Remove the object."""
+        with self._lock:
+            self.objects.pop(name, None)
+
+    def replace(self, name: str, old: bytes | None, new: bytes) -> None:
+        """Swap the object's bytes."""
+        with self._lock:
+            if self.objects.get(name) != old:
+                raise ObjectChanged(name)
+            self.objects[name] = new
+
+
+class FailingStore(MemoryStore):
+    """Fails writes by *script*: ``fine``, ``away`` (nothing done), ``lost`` (done, but nobody says so).
+
+    The script holds for `create` and `replace`, call by call; after its end all is fine.
+    """
+
+    def __init__(self, script: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._script = iter(script)
+
+    def create(self, name: str, body: bytes) -> None:
+        """Do as `MemoryStore`, or fail."""
+        fate = self._fate(name)
+        super().create(name, body)
+        self._settle(fate, name)
+
+    def replace(self, name: str, old: bytes | None, new: bytes) -> None:
+        """Do as `MemoryStore`, or fail."""
+        fate = self._fate(name)
+        super().replace(name, old, new)
+        self._settle(fate, name)
+
+    def _fate(self, name: str) -> str:
+        with self._lock:
+            fate = next(self._script, "fine")
+        if fate == "away":
+            raise StoreUnavailable(f"{name}: the script says so")
+        return fate
+
+    def _settle(self, fate: str, name: str) -> None:
+        if fate == "lost":
+            raise StoreUnavailable(f"{name}: the acknowledgement is lost")
