@@ -91,7 +91,8 @@ class Follower:
     def _stamp(self, news: Sequence[Unstamped], at: datetime, seen_whole_at: datetime | None) -> list[Batch]:
         """Stamp what arrived at *at*; *seen_whole_at* is the last bookmark's moment, if there are any."""
         if seen_whole_at is not None and at - seen_whole_at > _LIVE_WITHIN:
-            return self._stamper.late(news, Window(seen_whole_at, at))
+            known_until = max(seen_whole_at, self._stamper.last)
+            return self._stamper.late(news, Window(known_until, max(known_until, at)))
         return self._stamper.live(news, at)
 
     def _observe(self, watermark: Watermark) -> None:
