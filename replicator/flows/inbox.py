@@ -56,15 +56,17 @@ class Inbox:
 
     def put(self, batches: Iterable[Batch]) -> None:
         """Append *batches*; blocks while the inbox is full, returns at once when it is closed."""
-        for batch in batches:
-            with self._changed:
+        with self._changed:
+            for batch in batches:
                 self._changed.wait_for(lambda: self._closed or self._waiting_bytes < self._limit_bytes)
                 if not self._waiting:
                     self._first_came_at = self._clock.monotonic()
                 size = size_bytes(batch)
                 self._waiting.append((batch, size))
                 self._waiting_bytes += size
-                self._changed.notify_all()
+                # At any other batch whoever takes would wake up for nothing, thousands of times a second.
+                if len(self._waiting) == 1 or self._waiting_bytes >= self._rule.size_bytes:
+                    self._changed.notify_all()
 
     def observe(self, watermark: Watermark) -> None:
         """Note that after all that was put nothing more happened, up to *watermark*."""
