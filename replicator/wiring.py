@@ -14,13 +14,26 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from replicator.adapters.etcd import EtcdSource
+    from replicator.adapters.etcd_server import EtcdServer
+    from replicator.adapters.etcd_writer import EtcdWriter
+    from replicator.adapters.recorder import Recorder
     from replicator.config import S3, ArchiveUrl, Etcd, Settings
     from replicator.flows.capture import Capture
     from replicator.ports import ObjectStore
 
 _COMMAND_PATIENCE_S = 8.0
 
-__all__ = ["SystemClock", "archive_of", "capture", "source", "store", "write_file"]
+__all__ = [
+    "SystemClock",
+    "archive_of",
+    "capture",
+    "etcd_writer",
+    "recorder",
+    "source",
+    "store",
+    "throwaway_etcd",
+    "write_file",
+]
 
 
 def archive_of(settings: Settings) -> ArchiveUrl:
@@ -110,3 +123,28 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
     )
     commit = GroupCommit(settings.capture.flush_interval.total_seconds(), settings.capture.flush_bytes)
     return Capture(link, CaptureRules(commit, settings.snapshot.cron_spec))
+
+
+def throwaway_etcd(folder: Path) -> EtcdServer:
+    """Return an etcd of our own, on loopback and in *folder*; it is not started yet.
+
+    Raises:
+        UsageError: No etcd is installed.
+    """
+    from replicator.adapters.etcd_server import EtcdServer, find_etcd
+
+    return EtcdServer(folder, find_etcd())
+
+
+def etcd_writer(endpoint: str) -> EtcdWriter:
+    """Return what writes to the throw-away etcd at *endpoint*."""
+    from replicator.adapters.etcd_writer import EtcdWriter
+
+    return EtcdWriter(endpoint)
+
+
+def recorder(settings: Path, log: Path) -> Recorder:
+    """Return a `replicator run` with the file *settings*, which logs to *log*; it is not started yet."""
+    from replicator.adapters.recorder import Recorder
+
+    return Recorder(settings, log)
