@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from servers.command import running
+from servers.command import Complaint, running
 from servers.etcd import Etcd
 from servers.etcd_json import EtcdJson
 
@@ -84,6 +84,27 @@ def client(shared_etcd: Etcd) -> Iterator[EtcdJson]:
     """Return a client of `shared_etcd`."""
     with EtcdJson(shared_etcd.endpoint) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def guarded_etcd(etcd_binary: Path) -> Iterator[Etcd]:
+    """Return an etcd that wants passwords; its users are root, and `reader`, who may read /apisix alone."""
+    with (
+        TemporaryDirectory(prefix="etcd-") as folder,
+        Etcd(Path(folder), etcd_binary, ("--unsafe-no-fsync",)) as server,
+    ):
+        server.ctl("put", "/apisix/routes/1", "{}")
+        for words in (
+            "role add reader",
+            "role grant-permission reader read --prefix /apisix",
+            "user add root:root",
+            f"user add reader:{Complaint.SECRET}",
+            "user grant-role root root",
+            "user grant-role reader reader",
+            "auth enable",
+        ):
+            server.ctl(*words.split())
+        yield server
 
 
 @pytest.fixture

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from servers.command import Complaint, called, replicator, running, until
-from servers.etcd import Etcd
 from servers.moto import refusal
 from servers.proxy import Answer, faulty
 
+from replicator import wiring
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Story
+    from servers.etcd import Etcd
     from servers.etcd_json import EtcdJson
     from servers.moto import S3Server
 
@@ -63,35 +64,14 @@ def test_a_password_for_an_etcd_that_wants_none(settings: Callable[..., Path]) -
     Complaint(5, "authentication is not enabled", "leave out etcd.username").is_made_by(outcome)
 
 
-@pytest.fixture(scope="module")
-def guarded_etcd(etcd_binary: Path) -> Iterator[Etcd]:
-    """Return an etcd that wants passwords; its user `reader` may read /apisix and no more."""
-    with (
-        TemporaryDirectory(prefix="etcd-") as folder,
-        Etcd(Path(folder), etcd_binary, ("--unsafe-no-fsync",)) as server,
-    ):
-        server.ctl("put", "/apisix/routes/1", "{}")
-        for words in (
-            "role add reader",
-            "role grant-permission reader read --prefix /apisix",
-            "user add root:root",
-            "user add reader:reader",
-            "user grant-role root root",
-            "user grant-role reader reader",
-            "auth enable",
-        ):
-            server.ctl(*words.split())
-        yield server
-
-
 @pytest.mark.parametrize(
     ("etcd", "what", "hint"),
     [
         ({}, "user name is empty", "check etcd.username"),
-        ({"username": "root", "password": SECRET}, "authentication failed", "check etcd.username"),
+        ({"username": "root", "password": f"{SECRET}!"}, "authentication failed", "check etcd.username"),
         ({"username": SECRET, "password": SECRET}, "authentication failed", "check etcd.username"),
         (
-            {"username": "reader", "password": "reader", "prefix": "/other"},
+            {"username": "reader", "password": SECRET, "prefix": "/other"},
             "permission denied",
             "read permission on the whole prefix",
         ),
@@ -108,7 +88,7 @@ def test_etcd_refuses_us(
 def test_a_reader_of_the_prefix_alone_is_enough(
     guarded_etcd: Etcd, settings: Callable[..., Path], tmp_path: Path
 ) -> None:
-    reader = {"username": "reader", "password": "reader"}
+    reader = {"username": "reader", "password": SECRET}
     path = settings(etcd={"endpoints": [guarded_etcd.endpoint], "prefix": "/apisix"} | reader)
     assert replicator("-c", path, "check").code == 0
     with running(tmp_path / "log", "-c", path) as recorder:
@@ -130,7 +110,8 @@ def in_s3(settings: Callable[..., Path]) -> Callable[..., Path]:
     return written
 
 
-def test_s3_out_of_reach(in_s3: Callable[..., Path]) -> None:
+def test_s3_out_of_reach(in_s3: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "_COMMAND_PATIENCE_S", 0.5)
     outcome = called("-c", in_s3("bucket", NOWHERE), "list")
     Complaint(5, "Could not connect to the endpoint", "check `s3.endpoint`").is_made_by(outcome)
 

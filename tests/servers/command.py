@@ -108,7 +108,7 @@ def until(true: Callable[[], bool], what: str) -> None:
 
 
 class Recorder:
-    """A `replicator run` under way, whose stderr, JSON lines, goes to the file *log*."""
+    """A `replicator run` under way, whose words go to the file *log*."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
@@ -120,8 +120,12 @@ class Recorder:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of that *name* that it has logged."""
-        lines = (line for line in self.said().splitlines(keepends=True) if line.endswith("\n"))
+        lines = (line for line in self.said().splitlines(keepends=True) if line[0] + line[-1] == "{\n")
         return [event for event in map(json.loads, lines) if event["event"] == name]
+
+    def says(self, text: str) -> None:
+        """Wait until *text* is in what it has said, whatever the form of its log."""
+        self._until(lambda: text in self.said(), text)
 
     def tells(self, name: str, times: int = 1) -> None:
         """Wait until it has logged the event *name* so many *times*."""
@@ -146,6 +150,10 @@ class Recorder:
         """Wait for its end; return the exit code."""
         return self._process.wait(PATIENCE_S)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, and wait for the end; return the exit code."""
         self._process.send_signal(number)
@@ -157,11 +165,12 @@ class Recorder:
 
 
 @contextmanager
-def running(
-    log: Path, *arguments: object, env: Mapping[str, str] | None = None, level: str = "debug"
-) -> Iterator[Recorder]:
-    """Run `replicator run` with *arguments* before the command; whatever is left of it is killed."""
-    shared = ("--log-format", "json", "--log-level", level)
+def running(log: Path, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Recorder]:
+    """Run `replicator run` with *arguments* before the command; whatever is left of it is killed.
+
+    It logs JSON lines, debug too, to the end of the file *log*.
+    """
+    shared = ("--log-format", "json", "--log-level", "debug")
     with log.open("ab") as stderr:
         process = subprocess.Popen(
             [*REPLICATOR, *shared, *map(str, arguments), "run"],

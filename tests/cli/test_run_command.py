@@ -1,0 +1,282 @@
+"""`replicator run` as a process: what it records, how it ends, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from servers.command import called, replicator, running
+from servers.etcd_json import EtcdJson
+
+from replicator.telemetry.events import EVENTS, EVERYWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from servers.etcd import Etcd
+    from servers.moto import S3Server
+
+
+def state(settings: Path, *target: object) -> dict[str, str]:
+    """Return the keys and values that `restore` finds at *target*."""
+    outcome = called("-c", settings, "restore", "--format", "kv", *(target or ("--latest",)))
+    assert outcome.code == 0, outcome.err
+    lines = map(json.loads, outcome.out.splitlines())
+    return {line["key"]: line["value"] for line in lines}
+
+
+def answer(settings: Path, *command: object) -> Any:
+    """Return what *command* prints as JSON."""
+    outcome = called("-c", settings, *command, "--json")
+    assert outcome.code == 0, outcome.err
+    return json.loads(outcome.out)
+
+
+def test_a_put_right_before_sigterm_is_restorable(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path = settings(capture={"flush_interval": "1h"})
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        client.put(f"{prefix}/routes/1", "first")
+        client.put(f"{prefix}/routes/1", "last")
+        assert recorder.stop() == 0
+    assert state(path) == {f"{prefix}/routes/1": "last"}
+    (stored,) = recorder.events("segment.stored")
+    assert stored["revisions"] == 2
+    assert recorder.events("capture.stopped")
+
+
+def test_ctrl_c_flushes_too_and_is_told_apart(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path = settings(capture={"flush_interval": "1h"})
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        client.put(f"{prefix}/routes/1", "last")
+        assert recorder.stop(signal.SIGINT) == 130
+    assert state(path) == {f"{prefix}/routes/1": "last"}
+
+
+def test_a_second_signal_ends_at_once(etcd: Etcd, settings: Callable[..., Path], tmp_path: Path) -> None:
+    path = settings(etcd={"endpoints": [etcd.endpoint]})
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        etcd.suspend()  # so that the first one waits
+        recorder.send(signal.SIGTERM)
+        assert recorder.stop(signal.SIGINT) == 130
+    assert not recorder.events("capture.stopped")
+
+
+def test_kill_and_restart_lose_nothing(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path, revisions = settings(capture={"flush_interval": "0"}), {}
+    for number in range(3):
+        with running(tmp_path / "log", "-c", path) as recorder:
+            recorder.tells("watch.started", number + 1)
+            value = f"seen {number}"
+            revisions[value] = client.put(f"{prefix}/routes/1", value)
+            recorder.stores(revisions[value])
+            assert recorder.stop(signal.SIGKILL) == -signal.SIGKILL
+        value = f"missed {number}"
+        revisions[value] = client.put(f"{prefix}/routes/1", value)
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.stores(revisions["missed 2"])
+        assert recorder.stop() == 0
+    for value, revision in revisions.items():
+        assert state(path, "--revision", revision) == {f"{prefix}/routes/1": value}
+
+
+def test_a_change_that_was_missed_is_restored_with_its_uncertainty(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path = settings()
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        assert recorder.stop() == 0
+    client.put(f"{prefix}/routes/1", "missed")
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("segment.stored")
+        assert recorder.stop() == 0
+    outcome = called("-c", path, "restore", "--latest", "--report", tmp_path / "report", "-o", "/dev/null")
+    late_by_s = json.loads((tmp_path / "report").read_bytes())["late_by"]
+    assert 0 < late_by_s < 60
+    assert "its time is uncertain by up to" in outcome.err
+
+
+def test_two_sources_in_one_process(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    one = settings("one.yaml", archive=f"file://{tmp_path}/one", etcd={"prefix": f"{prefix}/one"})
+    two = settings("two.yaml", archive=f"file://{tmp_path}/two", etcd={"prefix": f"{prefix}/two"})
+    for name in ("one", "two"):
+        client.put(f"{prefix}/{name}/routes/1", "before")
+    with running(tmp_path / "log", "-c", one, "-c", two) as recorder:
+        recorder.tells("watch.started", 2)
+        for name in ("one", "two"):
+            client.put(f"{prefix}/{name}/routes/1", name)
+        assert recorder.stop() == 0
+    assert state(one) == {f"{prefix}/one/routes/1": "one"}
+    assert state(two) == {f"{prefix}/two/routes/1": "two"}
+
+
+def test_a_source_that_cannot_be_recorded_ends_them_all(
+    settings: Callable[..., Path], tmp_path: Path
+) -> None:
+    good = settings("good.yaml")
+    bad = settings("bad.yaml", archive=f"file://{tmp_path}/bad", etcd={"prefix": "/nothing/here"})
+    outcome = replicator("--log-format", "json", "-c", good, "-c", bad, "run")
+    assert outcome.code == 2
+    assert "etcd holds no key under /nothing/here" in outcome.err
+    assert "  try: check etcd.prefix" in outcome.err
+
+
+def test_an_empty_etcd_is_waited_for(etcd: Etcd, settings: Callable[..., Path], tmp_path: Path) -> None:
+    path = settings(etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"})
+    with running(tmp_path / "log", "-c", path) as recorder, EtcdJson(etcd.endpoint) as client:
+        recorder.tells("source.empty")
+        recorder.tells("watch.started")
+        recorder.stores(client.put("/apisix/routes/1", "first"))
+        assert recorder.stop() == 0
+    assert state(path) == {"/apisix/routes/1": "first"}
+    assert state(path, "--revision", 1) == {}
+
+
+def test_segments_follow_the_settings(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    at_once = settings("at-once.yaml", archive=f"file://{tmp_path}/at-once", capture={"flush_interval": "0"})
+    by_size = settings(
+        "by-size.yaml",
+        archive=f"file://{tmp_path}/by-size",
+        capture={"flush_interval": "1h", "flush_bytes": "1kB"},
+    )
+    with running(tmp_path / "log", "-c", at_once, "-c", by_size) as recorder:
+        recorder.tells("watch.started", 2)
+        for number in range(3):
+            revision = client.put(f"{prefix}/routes/1", str(number))
+            recorder.stores(revision, f"file://{tmp_path}/at-once")
+        revision = client.put(f"{prefix}/routes/1", "x" * 1000)
+        recorder.stores(revision, f"file://{tmp_path}/by-size")
+        assert recorder.stop() == 0
+    assert len(list((tmp_path / "at-once").glob("*/log/*"))) == 4
+    assert len(list((tmp_path / "by-size").glob("*/log/*"))) == 1
+
+
+def test_snapshots_follow_the_schedule(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path = settings(snapshot={"cron_spec": "@every 1s"}, capture={"flush_interval": "0"})
+    client.put(f"{prefix}/routes/2", "x" * 1000)  # so that the tail alone would not be worth a snapshot
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        for number in range(1, 3):
+            revision = client.put(f"{prefix}/routes/1", str(number))
+            recorder.tells("snapshot.stored", number)
+        assert recorder.stop() == 0
+    (epoch,) = answer(path, "list")["epochs"]
+    assert [point["revision"] for point in epoch["snapshots"]][-1] == revision
+    assert len(epoch["snapshots"]) == 3
+
+
+def test_what_list_status_and_check_say_of_a_live_archive(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    path = settings(capture={"flush_interval": "0"})
+    none_yet = called("-c", path, "check")
+    assert none_yet.code == 0
+    assert b"none yet: `replicator run` makes it" in none_yet.out
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        revision = client.put(f"{prefix}/routes/1", "new")
+        recorder.stores(revision)
+        client.put("/of/another/prefix", "1")
+
+        status = answer(path, "status")
+        assert (status["epoch"], status["epochs"], status["revision"]) == (1, 1, revision)
+        assert status["etcd_head"] > revision
+        assert status["lag_revisions"] == status["etcd_head"] - status["through_revision"]
+        assert 0 <= status["watermark_age"] < 60
+        assert called("-c", path, "status", "--max-age", "1h").code == 0
+
+        (epoch,) = answer(path, "list")["epochs"]
+        assert epoch["reason"] == "first"
+        assert epoch["first"]["revision"] < epoch["end_revision"] == revision
+
+        checked = answer(path, "check")
+        assert [(entry["what"], entry["ok"]) for entry in checked] == [
+            (what, True) for what in ("etcd", "prefix", "store", "archive")
+        ]
+        assert recorder.stop() == 0
+    assert not list((tmp_path / "archive").glob("probe/*"))
+
+
+def test_a_stale_watermark_can_be_an_alarm(recorded_story: Any) -> None:
+    outcome = called("status", "--archive", recorded_story.url, "--max-age", "1ms")
+    assert outcome.code == 3
+    assert "more than 1ms" in outcome.err
+    assert "watermark" in outcome.out.decode()
+
+
+def test_list_leaves_out_what_lies_outside(recorded_story: Any) -> None:
+    later = recorded_story.flawed.after + timedelta(days=1)
+    listed = called("list", "--archive", recorded_story.url, "--since", later.isoformat(), "--json")
+    assert json.loads(listed.out)["epochs"] == []
+    listed = called("list", "--archive", recorded_story.url, "--since", recorded_story.first.at, "--json")
+    (epoch,) = json.loads(listed.out)["epochs"]
+    assert all(
+        datetime.fromisoformat(point["time"]) > recorded_story.first.after for point in epoch["snapshots"]
+    )
+
+
+def test_an_archive_in_s3_is_restored_without_settings(
+    settings: Callable[..., Path],
+    client: EtcdJson,
+    prefix: str,
+    s3_server: S3Server,
+    bucket: str,
+    tmp_path: Path,
+) -> None:
+    keys = {"access_key": "some-id", "secret_key": "some-secret"}
+    s3 = {"endpoint": s3_server.endpoint, "region": "us-east-1"}
+    path = settings(archive=f"s3://{bucket}/shop/live", s3=s3 | keys)
+    with running(tmp_path / "log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        client.put(f"{prefix}/routes/1", '{"uri":"/in/s3"}')
+        assert recorder.stop() == 0
+    outcome = replicator(
+        *("restore", "--latest", "--archive", f"s3://{bucket}/shop/live"),
+        env={
+            "REPLICATOR_S3_ENDPOINT": s3_server.endpoint,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "some-id",
+            "AWS_SECRET_ACCESS_KEY": "some-secret",
+        },
+    )
+    assert outcome.code == 0, outcome.err
+    assert yaml.safe_load(outcome.out) == {"routes": [{"id": "1", "uri": "/in/s3"}]}
+
+
+def test_each_line_of_the_log_is_a_documented_event(
+    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    known = {event.name: event for event in EVENTS}
+    path = settings(capture={"flush_interval": "0"}, snapshot={"cron_spec": "@every 1s"})
+    for _ in range(2):
+        with running(tmp_path / "log", "-c", path) as recorder:
+            recorder.tells("watch.started")
+            recorder.stores(client.put(f"{prefix}/routes/1", "value-of-a-key"))
+            recorder.tells("snapshot.stored")
+            assert recorder.stop() == 0
+    lines = [json.loads(line) for line in recorder.said().splitlines()]
+    assert {"archive.created", "capture.resumed", "checkpoint.stored"} < {line["event"] for line in lines}
+    for line in lines:
+        event = known[line["event"]]
+        assert line["level"] == event.level
+        assert line.keys() == {*EVERYWHERE, *event.fields}
+    assert "value-of-a-key" not in recorder.said()
