@@ -176,9 +176,16 @@ class EtcdServer:
         }
         launcher = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         command = [*launcher, str(self._binary), *(f"--{name}={value}" for name, value in flags.items())]
+        # A variable beside a flag keeps etcd from starting; the user's are meant for another etcd.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, *self._flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+                [*command, *self._flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                process_group=0,
             )
         return self._process
 

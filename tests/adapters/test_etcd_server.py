@@ -154,6 +154,14 @@ def test_a_lost_race_for_the_port_is_run_again(
     assert etcd.ctl("get", "key") == b""
 
 
+def test_variables_for_another_etcd_do_not_reach_it(
+    monkeypatch: pytest.MonkeyPatch, etcd_factory: Callable[..., Etcd]
+) -> None:
+    monkeypatch.setenv("ETCD_LISTEN_CLIENT_URLS", "http://127.0.0.1:1")
+
+    assert answers(etcd_factory().endpoint)
+
+
 def test_a_killed_parent_leaves_no_orphan(tmp_path: Path, etcd_binary: Path) -> None:
     script = """if True:
         import pathlib, signal, sys
