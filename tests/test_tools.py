@@ -16,6 +16,7 @@ APT_GET = """#!/bin/sh
 case "$*" in
     *indextargets*) echo "Packages main stable file:/nowhere" ;;
     *update) echo update >> "$CALLS" ; if [ -e "$OFFLINE" ]; then echo "E: No route" >&2; exit 100; fi ;;
+    *download-only*) cp "$PACKAGES"/*.deb cache/archives ;;
     *download*) cp "$PACKAGES"/*.deb . ;;
 esac
 """
@@ -23,7 +24,7 @@ esac
 
 @dataclass
 class Machine:
-    """A machine with nothing installed, whose mirror holds at most one package."""
+    """A machine with nothing installed, whose mirror holds what is offered."""
 
     home: Path
     environment: dict[str, str] = field(init=False)
@@ -54,16 +55,16 @@ class Machine:
         calls = self.home / "calls"
         return len(calls.read_text().split()) if calls.exists() else 0
 
-    def offer(self, programs: dict[str, str]) -> None:
-        """Put a package with these *programs*, as name and shell script, on the mirror."""
-        content = self.home / "content"
+    def offer(self, programs: dict[str, str], package: str = "some") -> None:
+        """Put a *package* with these *programs*, as name and shell script, on the mirror."""
+        content = self.home / package
         for name, script in programs.items():
             (content / "usr/bin").mkdir(parents=True, exist_ok=True)
             (content / "usr/bin" / name).write_text(f"#!/bin/sh\n{script}\n")
             (content / "usr/bin" / name).chmod(0o755)
         (content / "DEBIAN").mkdir()
         (content / "DEBIAN/control").write_text(
-            "Package: some\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: some\n"
+            f"Package: {package}\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: some\n"
         )
         command = ["dpkg-deb", "--build", "--root-owner-group", content, self.home / "packages"]
         subprocess.run(command, check=True, capture_output=True)
@@ -97,6 +98,15 @@ def test_what_was_fetched_is_fetched_once(machine: Machine) -> None:
     assert "fetching lua5.1" in errors
     assert machine.fetch("lua") == (0, output, "")
     assert machine.updates == 1
+
+
+def test_of_what_ceph_needs_only_libraries_come_along(machine: Machine) -> None:
+    for package in ("ceph-mon", "libsome", "sudo"):
+        machine.offer({f"{package}-file": "true"}, package)
+    code, output, _ = machine.fetch("ceph")
+    assert (code, output) == (0, f"{machine.cache}/ceph")
+    unpacked = sorted(path.name for path in (machine.cache / "ceph/usr/bin").iterdir())
+    assert unpacked == ["ceph-mon-file", "libsome-file"]
 
 
 @pytest.mark.parametrize("damage", ["changed", "removed"])

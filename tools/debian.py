@@ -90,18 +90,45 @@ def download(packages: list[str], archive: Archive, folder: Path) -> list[Path]:
     Raises:
         PackageError: The archive can't be reached or isn't signed as it must be, or lacks a package.
     """
+    status = folder / "status"
+    status.touch()  # nothing counts as installed: it would be preferred to the archive's
+    _run([*_apt_get(archive, folder, status), "download", *packages], folder)
+    return sorted(folder.glob("*.deb"))
+
+
+def download_with_libraries(packages: list[str], archive: Archive, folder: Path) -> list[Path]:
+    """Do as `download` does, and add the libraries that *packages* need and this machine lacks.
+
+    Programs that they need are left out: some, such as sudo, must not lie about unpacked.
+
+    Raises:
+        PackageError: As for `download`, or what is installed here stands in the way.
+    """
+    (folder / "cache/archives/partial").mkdir(parents=True)
+    apt_get = _apt_get(archive, folder, Path("/var/lib/dpkg/status"))
+    no_lock = "--option=Debug::NoLocking=true"  # dpkg's is root's, and nothing is installed
+    install = [no_lock, "install", "--download-only", "--reinstall", "--no-install-recommends", "--yes"]
+    _run([*apt_get, *install, *packages], folder)
+    files = sorted(folder.glob("cache/archives/*.deb"))
+    return [file for file in files if file.name.startswith("lib") or file.name.split("_")[0] in packages]
+
+
+def _apt_get(archive: Archive, folder: Path, status: Path) -> list[str]:
+    """Return an apt-get that knows *archive* alone, lives in *folder*, and takes *status* for what is here.
+
+    Raises:
+        PackageError: The archive can't be reached or isn't signed as it must be.
+    """
     (folder / "sources.list").write_text(archive.source())
-    (folder / "status").touch()  # nothing counts as installed: it would be preferred to the archive's
     own = {
         "Dir::Cache": folder / "cache",
         "Dir::Etc::SourceList": folder / "sources.list",
         "Dir::State": folder,
-        "Dir::State::status": folder / "status",
+        "Dir::State::status": status,
     }
-    options = [f"--option={key}={value}" for key, value in (OPTIONS | own).items()]
-    _run(["apt-get", *options, "update"], folder)
-    _run(["apt-get", *options, "download", *packages], folder)
-    return sorted(folder.glob("*.deb"))
+    command = ["apt-get", *(f"--option={key}={value}" for key, value in (OPTIONS | own).items())]
+    _run([*command, "update"], folder)
+    return command
 
 
 def unpack(files: list[Path], folder: Path) -> Path:
