@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from servers.ceph import REGION
 from servers.clock import SteppedClock
 from servers.proxy import FaultProxy, faulty
 
@@ -15,6 +16,7 @@ from replicator.adapters.s3 import S3Options, S3Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from servers.ceph import Rgw
     from servers.moto import S3Server
 
 
@@ -54,3 +56,12 @@ def s3_store(proxy: FaultProxy, open_s3: Callable[..., S3Store]) -> S3Store:
     store.create("held", b"held")
     proxy.follow(())
     return store
+
+
+@pytest.fixture
+def rgw_store(rgw: Rgw) -> S3Store:
+    """Return a store in a bucket of its own on Ceph RGW."""
+    options = S3Options(
+        rgw.endpoint, REGION, use_path_style=True, access_key=rgw.access_key, secret_key=rgw.secret_key
+    )
+    return S3Store(rgw.make_bucket(), "some/archive", options)

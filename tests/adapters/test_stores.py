@@ -44,10 +44,12 @@ NAMES = sorted(
 )
 
 
-@pytest.fixture(params=["directory", "s3", "s3 that fails"])
+@pytest.fixture(params=["directory", "s3", "s3 that fails", pytest.param("ceph", marks=pytest.mark.ceph)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "directory":
         return DirectoryStore(tmp_path / "archive")
+    if request.param == "ceph":
+        return request.getfixturevalue("rgw_store")
     open_s3 = request.getfixturevalue("open_s3")
     if request.param == "s3":
         return open_s3(request.getfixturevalue("s3_server").endpoint)
