@@ -107,6 +107,7 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
         UsageError: No archive is named.
     """
     from replicator.flows.capture import Capture, CaptureRules
+    from replicator.flows.checkpoints import FREE, PAID
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.link import Link
 
@@ -122,7 +123,8 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
         log=log.bind(archive=str(url)),
     )
     commit = GroupCommit(settings.capture.flush_interval.total_seconds(), settings.capture.flush_bytes)
-    return Capture(link, CaptureRules(commit, settings.snapshot.cron_spec))
+    cadence = PAID if url.bucket else FREE
+    return Capture(link, CaptureRules(commit, settings.snapshot.cron_spec, cadence))
 
 
 def throwaway_etcd(folder: Path) -> EtcdServer:

@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 from replicator.core import documents, names
 from replicator.core.documents import Archive
 from replicator.core.state import State
-from replicator.flows.checkpoints import Checkpoints
+from replicator.flows.checkpoints import FREE, Checkpoints
 from replicator.flows.link import Link
 from replicator.flows.open_epoch import Base, open_epoch
 from replicator.flows.persist import Persistence
@@ -117,4 +117,4 @@ class Scribe:
         assert self.tip is not None
         self.tip.observe(watermark)
         self.known[-1].through = self.tip.watermark
-        Checkpoints(self.store, self._clock, self._log).write(self.tip)
+        Checkpoints(self.store, FREE, self._clock, self._log).write(self.tip)

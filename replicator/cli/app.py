@@ -100,12 +100,19 @@ def read_settings(path: Path | None) -> Settings:
     type=click.Path(path_type=Path),
     help="Settings (YAML); for `run` several, a source each. Without one: the environment's REPLICATOR_*.",
 )
-@click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    show_default=True,
+    help="Lines for people, or a JSON object each, on stderr.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
+    help="The least that `run` logs.",
 )
 @click.pass_context
 def replicator(ctx: click.Context, files: tuple[Path, ...], log_format: LogFormat, log_level: str) -> None:

@@ -25,7 +25,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         format: Version of the format, `FORMAT`.
         archive_id: A random name of this archive; every object carries it.
-        prefix: The etcd prefix, without a slash at its end.
+        prefix: The etcd prefix, byte for byte.
         created_at: When the archive was made.
     """
 

@@ -18,6 +18,7 @@ from replicator.flows.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from replicator.core.schedule import Schedule
+    from replicator.flows.checkpoints import Cadence
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.link import Link
     from replicator.flows.tip import Tip
@@ -30,10 +31,11 @@ _RETRY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """When to cut segments, and when to cut snapshots at the latest."""
+    """When to cut segments, when to cut snapshots at the latest, and how often to tell how far we saw."""
 
     commit: GroupCommit
     schedule: Schedule
+    cadence: Cadence
 
 
 class Capture:
@@ -99,7 +101,7 @@ class Capture:
         link = self._link
         try:
             snapshots = Snapshots(link.store, self._rules.schedule, link.clock, link.log)
-            checkpoints = Checkpoints(link.store, link.clock, link.log)
+            checkpoints = Checkpoints(link.store, self._rules.cadence, link.clock, link.log)
             Committer(self._persistence, snapshots, checkpoints, link.log).commit(inbox, tip)
         except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
             self._failure = failure

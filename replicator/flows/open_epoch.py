@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """All keys at one revision of etcd, and a moment by which they were so."""
+    """All keys at one revision of etcd, and a moment: what was committed until then is among them."""
 
     status: SourceStatus
     state: State
@@ -39,8 +39,9 @@ def read_base(link: Link) -> Base:
         SourceUnavailable: etcd can't be reached or refuses us.
     """
     while True:
+        observed_at = link.clock.now()
         status = link.source.status()
-        state, observed_at = State(status.head), link.clock.now()
+        state = State(status.head)
         try:
             for key, record in link.source.read(status.head):
                 state.add(key, record)
