@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from replicator.apisix.flow import LONGEST_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from replicator.apisix.flow import FlowWriter
 
 _DEEPEST: Final = 20  # levels in block style
@@ -38,27 +36,32 @@ class BlockWriter:
 
     def text(self, value: dict[str, Any]) -> str:
         """Return *value* as the lines of an entry whose dash stands at column 0, from after the dash."""
-        return "".join(self._node(value, 0, follows_dash=True)).removeprefix(" ")
+        out: list[str] = []
+        self._node(out, value, 0, follows_dash=True)
+        return "".join(out).removeprefix(" ")
 
-    def _node(self, value: Any, level: int, *, follows_dash: bool) -> Iterator[str]:
-        """Yield *value*, held by a dash or key that stands *level* steps in, from right after that."""
+    def _node(self, out: list[str], value: Any, level: int, *, follows_dash: bool) -> None:
+        """Append *value*, held by a dash or key that stands *level* steps in, from right after that."""
         if isinstance(value, dict) and self._fits(value, level):
-            yield from self._members(value, level + 1, follows_dash=follows_dash)
+            self._members(out, value, level + 1, follows_dash=follows_dash)
         elif isinstance(value, list) and self._fits(value, level):
             for child in value:
-                yield f"\n{_INDENT * (level + 1)}-"
-                yield from self._node(child, level + 1, follows_dash=True)
+                out.append(f"\n{_INDENT * (level + 1)}-")
+                self._node(out, child, level + 1, follows_dash=True)
         elif isinstance(value, str):
-            yield " " + self._string(value, level)
+            out.append(" " + self._string(value, level))
         else:
-            yield " " + self._flow.text(value)
+            out.append(
+                " " + (self._flow.text(value) if isinstance(value, dict | list) else self._flow.scalar(value))
+            )
 
-    def _members(self, value: dict[str, Any], level: int, *, follows_dash: bool) -> Iterator[str]:
-        lead = " " if follows_dash else f"\n{_INDENT * level}"
+    def _members(self, out: list[str], value: dict[str, Any], level: int, *, follows_dash: bool) -> None:
+        next_line = f"\n{_INDENT * level}"
+        lead = " " if follows_dash else next_line
         for name, child in value.items():
-            yield f"{lead}{self._key(name)}:"
-            yield from self._node(child, level, follows_dash=False)
-            lead = f"\n{_INDENT * level}"
+            out.append(f"{lead}{self._key(name)}:")
+            self._node(out, child, level, follows_dash=False)
+            lead = next_line
 
     def _fits(self, value: dict[str, Any] | list[Any], level: int) -> bool:
         if not value or level >= _DEEPEST:

@@ -17,7 +17,7 @@ _FREE_FORM = frozenset({"vars", "metadata", "discovery_args"})
 class Null:
     """A null: *name* is its member or index in *parent*; *in_plugin* if inside a plugin's configuration."""
 
-    parent: Any
+    parent: Any = field(repr=False)
     name: str | int
     path: Path
     in_plugin: bool

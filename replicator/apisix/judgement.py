@@ -6,7 +6,7 @@ comes out of decryption is judged like stored text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from replicator.apisix import cjson
@@ -102,7 +102,7 @@ class Judged:
         stripped: The plugins that were taken out of it, in their stored order.
     """
 
-    item: dict[str, Any]
+    item: dict[str, Any] = field(repr=False)
     whys: tuple[str, ...]
     stripped: tuple[str, ...]
 

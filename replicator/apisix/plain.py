@@ -86,13 +86,13 @@ class ShortCut:
             return None
         return start + (b"," if members else b"") + _encode(members)[1:]
 
-    def decoded(self, item: dict[str, Any]) -> bytes | None:
-        """Return the entry of a decoded and judged *item*; None: it may hold what a format can't carry."""
+    def encoded(self, item: dict[str, Any]) -> bytes | None:
+        """Return a decoded and judged *item* as plain JSON; None if it may hold what a format can't carry."""
         try:
             text = _encode(item)
         except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, RecursionError):
             return None
-        return self._form.plain_entry(text) if self._is_plain(text) else None
+        return text if self._is_plain(text) and b"${{" not in text else None
 
     def _keeps(self, plugins: dict[str, msgspec.Raw]) -> bool:
         """Tell whether all are objects, and none would be stripped or have a field decrypted."""

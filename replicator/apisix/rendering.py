@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,8 @@ class Rendering:
     """
 
     report: Report
-    _form: Form
-    _sections: dict[str, list[bytes]]
+    _form: Form = field(repr=False)
+    _sections: dict[str, list[bytes]] = field(repr=False)
 
     def chunks(self, comment_lines: Iterable[str] = ()) -> Iterator[bytes]:
         """Yield the file's bytes; every call gives it anew.
@@ -124,15 +124,13 @@ class _Builder:
     def _take_odd_item(self, key: bytes, section: str, suffix: str, value: bytes) -> None:
         try:
             judged = judge(section, suffix, value, self._gateway)
-            whys = judged.whys
-            entry = self._short_cut.decoded(judged.item)
-            if entry is None:
-                whys += carry(judged.item, section, self._form.carrier)
-                entry = self._form.entry(judged.item)
+            plain = self._short_cut.encoded(judged.item)
+            whys = judged.whys if plain else judged.whys + carry(judged.item, section, self._form.carrier)
         except Unfit as error:
             self._refused.append((key, error))
             return
-        self._sections[section].append(entry)
+        entry = self._form.plain_entry(plain) if plain else None
+        self._sections[section].append(entry or self._form.entry(judged.item))
         if whys:
             self._whys[key] = whys
         if judged.stripped:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from gateway_cases import HELD, NOT_HELD, Case, encrypted
 
+from replicator.apisix import Options, render
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -242,3 +244,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_rules(case: Case, lyaml: Callable[[bytes], Any]) -> None:
     case.check(lyaml)
+
+
+def test_no_value_is_shown() -> None:
+    rendering = render([(b"/apisix/routes/1", b'{"uri":"/treasure"}')], Options())
+    assert "treasure" not in repr(rendering)

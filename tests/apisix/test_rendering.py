@@ -157,7 +157,7 @@ def test_the_short_cut_changes_nothing(
     short = render(state, options, format_)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ShortCut, "stored", lambda *_: None)
-        patch.setattr(ShortCut, "decoded", lambda *_: None)
+        patch.setattr(ShortCut, "encoded", lambda *_: None)
         long = render(state, options, format_)
     read = lyaml if format_ == "yaml" else cjson.decode
     assert lua(read(text(short))) == lua(read(text(long)))
