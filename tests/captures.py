@@ -1,0 +1,196 @@
+"""Captures under test: a source that a test holds in its hand, and a capture that runs beside it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from archives import PREFIX, quiet_log
+from servers.command import until
+
+from replicator.adapters.clock import SystemClock
+from replicator.core import objects
+from replicator.core.schedule import Schedule
+from replicator.errors import Compacted, SourceUnavailable
+from replicator.flows.capture import Capture, CaptureRules
+from replicator.flows.checkpoints import FREE
+from replicator.flows.inbox import GroupCommit
+from replicator.flows.link import Link
+from replicator.flows.open_archive import log, open_archive
+from replicator.ports import Delivery, SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from etcd_model import EtcdModel
+
+    from replicator.core.records import Record
+    from replicator.ports import ObjectStore, Source
+
+AT_ONCE = GroupCommit(0.0, 1 << 20)
+IN_AN_HOUR = GroupCommit(3600.0, 1 << 20)
+
+
+class ModelSource:
+    """A `Source` of an `EtcdModel`, which the test may change, compact, exchange, or cut off.
+
+    Attributes:
+        etcd: The model; change it only within `changing`.
+        cluster_id: What `status` says.
+        outages: So many calls of `status` fail.
+    """
+
+    def __init__(self, etcd: EtcdModel) -> None:
+        self.etcd = etcd
+        self.cluster_id = "c1"
+        self.outages = 0
+        self._compacted = 0
+        self._connection = 0
+        self._interrupted = False
+        self._changed = threading.Condition()
+        self._clock = SystemClock()
+
+    @contextmanager
+    def changing(self) -> Iterator[EtcdModel]:
+        """Let the block change the model, or this source; a watch hears of it afterwards."""
+        with self._changed:
+            yield self.etcd
+            self._changed.notify_all()
+
+    def cut(self) -> None:
+        """Break the watch that is under way; call this within `changing`."""
+        self._connection += 1
+
+    def compact(self, revision: int) -> None:
+        """Forget what was before *revision*; call this within `changing`."""
+        self._compacted = revision
+
+    def again(self) -> ModelSource:
+        """Return another connection to the same etcd, as a next process would have it."""
+        twin = ModelSource(self.etcd)
+        twin.cluster_id, twin._compacted, twin._changed = self.cluster_id, self._compacted, self._changed
+        return twin
+
+    def status(self) -> SourceStatus:
+        """Tell where the model stands."""
+        with self._changed:
+            if self.outages > 0:
+                self.outages -= 1
+                raise SourceUnavailable("etcd is away")
+            return SourceStatus(self.cluster_id, "3.5.16", self.etcd.head)
+
+    def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
+        """Yield what the model held at *revision*."""
+        with self._changed:
+            if revision < self._compacted:
+                raise Compacted
+            held = sorted(self.etcd.states[revision].items())
+        yield from held
+
+    def watch(self, after: int) -> Iterator[Delivery]:
+        """Yield what happens after *after*, with a bookmark behind it each time."""
+        connection, cursor = self._connection, after
+        if cursor < self._compacted:
+            raise Compacted
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._connection != connection or self._interrupted or self.etcd.head > cursor  # noqa: B023
+                )
+                if self._connection != connection:
+                    raise SourceUnavailable("the watch was cut off")
+                news = tuple(revision for revision in self.etcd.history if revision[0] > cursor)
+                cursor = max(cursor, self.etcd.head)
+                is_last = self._interrupted
+            if news:
+                yield Delivery(self._clock.now(), news)
+            yield Delivery(self._clock.now(), (), through=cursor)
+            if is_last:
+                return
+
+    def interrupt(self) -> None:
+        """End the watch, once all was yielded."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
+    def neighbour(self) -> bytes | None:
+        """Return a key of the model, which has none but those under the prefix."""
+        return None
+
+
+class Running:
+    """A capture in a thread of its own: what it says, and what ended it."""
+
+    def __init__(
+        self, source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE, every: str = "@every 1h"
+    ) -> None:
+        bound, self._kept = quiet_log()
+        link = Link(source, PREFIX, store, SystemClock(), bound)
+        self.store = store
+        self.capture = Capture(link, CaptureRules(commit, Schedule(every), FREE))
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.capture.run()
+        except BaseException as failure:  # noqa: BLE001 (the result)
+            self.failure = failure
+
+    def events(self, name: str) -> list[Any]:
+        """Return the events of that *name* that it has logged."""
+        return [entry for entry in self._kept.entries if entry["event"] == name]
+
+    def tells(self, name: str, times: int = 1) -> None:
+        """Wait until it has logged the event *name* so many *times*."""
+        self.waits(lambda: len(self.events(name)) >= times, f"{name}, {times} times")
+
+    def stores(self, revision: int) -> None:
+        """Wait until *revision* is durable."""
+        self.waits(
+            lambda: any(event["revision"] >= revision for event in self.events("segment.stored")),
+            f"revision {revision} stored",
+        )
+
+    def waits(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until *true* is, or the capture has ended, which is wrong."""
+        until(lambda: true() or not self.thread.is_alive(), f"{what}; it said {self._kept.entries}")
+        assert true(), f"it has ended before: {what}; {self.failure!r}; it said {self._kept.entries}"
+
+    def ended(self) -> BaseException | None:
+        """Wait for its end, and return what it raised."""
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        return self.failure
+
+    def stop(self) -> None:
+        """Stop it, and check that it ends in good order."""
+        self.capture.stop()
+        failure = self.ended()
+        if failure is not None:
+            raise failure
+
+
+@contextmanager
+def capturing(source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE) -> Iterator[Running]:
+    """Run a capture for the time of the block, which must find it alive at its end."""
+    running = Running(source, store, commit)
+    try:
+        yield running
+    except BaseException:
+        running.capture.stop()
+        raise
+    running.stop()
+
+
+def recorded(store: ObjectStore) -> list[tuple[int, int]]:
+    """Return epoch and revision of every batch in *store*, as the log has them."""
+    return [
+        (epoch.epoch, batch.revision)
+        for epoch in open_archive(store).epochs
+        for name in log(store, epoch.epoch)
+        for batch in objects.decode_segment(store.get(str(name)), str(name)).batches
+    ]

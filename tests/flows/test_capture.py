@@ -1,0 +1,437 @@
+"""Captures: nothing lost and nothing doubled, whatever the source, the store and other writers do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from archives import PREFIX
+from captures import AT_ONCE, IN_AN_HOUR, ModelSource, Running, capturing, recorded
+from etcd_model import EtcdModel
+from generators import histories, played, steps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_store import FailingStore, MemoryStore
+from servers.command import until
+
+from replicator.core import documents, names
+from replicator.core.documents import Archive
+from replicator.core.plan import AtRevision, AtTime, Latest
+from replicator.errors import (
+    SourceUnavailable,
+    StoreUnavailable,
+    TargetNotRestorable,
+    UsageError,
+    WriterFenced,
+)
+from replicator.flows import capture, follow, persist
+from replicator.flows.inbox import GroupCommit
+from replicator.flows.open_archive import open_archive, read_checkpoint
+from replicator.flows.restore import restore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    """Wait for an outage's end in milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(persist, "_FIRST_DELAY_S", 0.001)
+        patch.setattr(persist, "_LONGEST_DELAY_S", 0.01)
+        patch.setattr(follow, "_FIRST_DELAY_S", 0.001)
+        patch.setattr(capture, "_RETRY_S", 0.001)
+        yield
+
+
+def new_source() -> ModelSource:
+    """Return the source of an etcd that holds a key at revision 2."""
+    etcd = EtcdModel()
+    etcd.put(b"/apisix/a", b"1")
+    return ModelSource(etcd)
+
+
+def put(source: ModelSource, value: bytes) -> int:
+    """Put a key; return the revision."""
+    with source.changing() as etcd:
+        etcd.put(b"/apisix/a", value)
+        return etcd.head
+
+
+def check(store: MemoryStore, etcd: EtcdModel, base: int) -> None:
+    """Check that *store* has recorded every change since *base* once, and restores each as *etcd* held it."""
+    changes = [revision for revision, _ in etcd.history if revision > base]
+    assert changes == [revision for _, revision in recorded(store)]
+    for revision in range(base, max([base, *changes]) + 1):
+        assert sorted(etcd.states[revision].items()) == list(
+            restore(store, AtRevision(revision)).state.items()
+        )
+
+
+def reasons(store: MemoryStore) -> list[str]:
+    """Return why each epoch was opened."""
+    return [epoch.reason for epoch in open_archive(store).epochs]
+
+
+fates = st.sampled_from(["fine", "fine", "away", "lost"])
+chapters = st.lists(st.tuples(steps, st.sampled_from(["wait", "cut", "restart"])), min_size=1, max_size=4)
+
+
+@settings(max_examples=60)
+@given(histories, chapters, st.lists(fates, max_size=12), st.sampled_from([0.0, 0.02]))
+def test_nothing_is_lost_or_doubled_by_any_fault(etcd, told, script, interval_s) -> None:
+    store, source = FailingStore(script), ModelSource(etcd)
+    base = etcd.head
+    running = Running(source, store, GroupCommit(interval_s, 100))
+    running.tells("epoch.opened")
+    for taken, then in told:
+        with source.changing():
+            played(etcd, taken)
+            if then == "cut":
+                source.cut()
+        if then == "restart":
+            stopped(running)
+            source = source.again()
+            running = Running(source, store, GroupCommit(interval_s, 100))
+    if etcd.history and etcd.history[-1][0] > base:
+        last = etcd.history[-1][0]
+        running.waits(lambda: (1, last) in recorded(store), f"revision {last}")
+    stopped(running)
+    assert reasons(store) == ["first"]
+    check(store, etcd, base)
+
+
+def stopped(running: Running) -> None:
+    """Stop a capture, which may say that the store failed it at that very moment."""
+    running.capture.stop()
+    assert isinstance(running.ended(), StoreUnavailable | None)
+
+
+def test_a_stop_flushes_what_has_come() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store, IN_AN_HOUR) as running:
+        running.tells("watch.started")
+        for value in (b"2", b"3", b"4"):
+            put(source, value)
+    check(store, source.etcd, 2)
+    assert len(list(store.names("e00000001/log/"))) == 1
+    checkpoint = read_checkpoint(store)
+    assert checkpoint is not None
+    assert (checkpoint.position.revision, checkpoint.through_revision) == (5, 5)
+
+
+def test_a_stop_before_the_first_change_leaves_an_archive_that_restores() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("watch.started")
+    check(store, source.etcd, 2)
+    assert restore(store, Latest()).epoch.reason == "first"
+
+
+def test_a_capture_resumes_where_the_log_ends() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.stores(put(source, b"2"))
+    put(source, b"3")
+    before_restart = restore(store, Latest())
+    with capturing(source.again(), store) as running:
+        running.stores(4)
+        assert [event["revision"] for event in running.events("segment.stored")] == [4]
+    check(store, source.etcd, 2)
+    late = restore(store, Latest())
+    window = late.replay.window
+    assert window is not None
+    assert window.not_before >= before_restart.replay.observed_at
+    assert late.late_by == window.not_after - window.not_before
+
+
+def test_what_comes_while_we_watch_is_not_late() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("watch.started")
+        running.stores(put(source, b"2"))
+    assert restore(store, Latest()).replay.window is None
+
+
+def test_what_comes_after_a_silence_is_late_by_that_silence(monkeypatch) -> None:
+    monkeypatch.setattr(follow, "_LIVE_WITHIN", timedelta(0))
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("watch.started")
+        running.stores(put(source, b"2"))
+        running.stores(put(source, b"3"))
+    first, second = (restore(store, AtRevision(revision)).replay for revision in (3, 4))
+    assert second.window is not None
+    assert first.observed_at <= second.window.not_before < second.observed_at == second.window.not_after
+
+
+def test_an_etcd_that_goes_away_is_waited_for() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("watch.started")
+        with source.changing():
+            source.outages = 3
+            source.cut()
+        running.tells("watch.lost", 4)
+        running.stores(put(source, b"2"))
+    check(store, source.etcd, 2)
+
+
+def test_an_etcd_that_is_away_at_the_start_is_told() -> None:
+    source = new_source()
+    source.outages = 1
+    assert isinstance(Running(source, MemoryStore()).ended(), SourceUnavailable)
+
+
+def test_a_store_that_goes_away_is_waited_for() -> None:
+    source, store = new_source(), FailingStore(["fine"] * 3 + ["away"] * 20)
+    with capturing(source, store) as running:
+        running.stores(put(source, b"2"))
+        assert running.events("store.unavailable") != []
+    check(store, source.etcd, 2)
+
+
+def test_a_store_that_is_still_away_at_the_stop_is_told() -> None:
+    source, store = new_source(), FailingStore(["fine"] * 3 + ["away"] * 10_000)
+    running = Running(source, store)
+    running.tells("watch.started")
+    put(source, b"2")
+    running.tells("store.unavailable")
+    running.capture.stop()
+    assert isinstance(running.ended(), StoreUnavailable)
+    with capturing(source.again(), store := surviving(store)) as running:
+        running.stores(3)
+    check(store, source.etcd, 2)
+
+
+def surviving(store: FailingStore) -> MemoryStore:
+    """Return a store with the same objects that no longer fails."""
+    healed = MemoryStore()
+    healed.objects = store.objects
+    return healed
+
+
+def test_a_name_that_another_writer_took_fences_us() -> None:
+    source, store = new_source(), MemoryStore()
+    running = Running(source, store)
+    running.tells("watch.started")
+    store.create("e00000001/log/00000000000000000002.jsonl.zst", b"another writer's")
+    put(source, b"2")
+    failure = running.ended()
+    assert isinstance(failure, WriterFenced)
+    assert "e00000001/log/00000000000000000002.jsonl.zst" in str(failure)
+
+
+def test_of_two_captures_the_archive_keeps_one() -> None:
+    source, store = new_source(), MemoryStore()
+    other = source.again()
+    first = Running(source, store)
+    first.tells("watch.started")
+    second = Running(other, store)
+    second.tells("watch.started")
+    put(source, b"2")
+    until(lambda: not (first.thread.is_alive() and second.thread.is_alive()), "one is fenced")
+    fenced, left = (first, second) if not first.thread.is_alive() else (second, first)
+    assert isinstance(fenced.ended(), WriterFenced)
+    left.stores(put(source, b"3"))
+    left.stop()
+    check(store, source.etcd, 2)
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_two_captures_that_found_one_archive_at_once_leave_it_whole(attempt) -> None:
+    source, store = new_source(), MemoryStore()
+    both = [Running(each, store) for each in (source, source.again())]
+    put(source, b"%d" % attempt)
+    until(lambda: all(each.events("watch.started") or not each.thread.is_alive() for each in both), "a start")
+    put(source, b"again")  # both may have got so far, if the second began behind the first one's last segment
+    until(lambda: sum(each.thread.is_alive() for each in both) == 1, "one is fenced")
+    fenced, left = sorted(both, key=lambda each: each.thread.is_alive())
+    assert isinstance(fenced.ended(), WriterFenced)
+    left.stop()
+    (epoch,) = open_archive(store).epochs
+    check(store, source.etcd, epoch.base)
+
+
+def exchanged(source: ModelSource, how: str) -> EtcdModel:
+    """Make *source* another etcd than the one that was recorded up to revision 4; return its model."""
+    old = source.etcd
+    match how:
+        case "cluster_changed":
+            source.cluster_id = "c2"
+        case "rewound":
+            source.etcd = EtcdModel(3, old.states[3])
+        case "diverged":
+            source.etcd = EtcdModel(3, old.states[3])
+            source.etcd.put(b"/apisix/b", b"in another history")
+            source.etcd.put(b"/apisix/b", b"longer than ours")
+        case "compacted":
+            source.etcd.put(b"/apisix/a", b"unseen")
+            source.etcd.put(b"/apisix/b", b"seen again")
+            source.compact(6)
+    return source.etcd
+
+
+BREAKS = ["cluster_changed", "rewound", "diverged", "compacted"]
+
+
+@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize("when", ["while it watches", "while it is down"])
+def test_a_break_in_lineage_opens_an_epoch_that_says_why(how, when) -> None:
+    source, store = new_source(), MemoryStore()
+    old = source.etcd
+    running = Running(source, store)
+    running.tells("watch.started")
+    put(source, b"2")
+    running.stores(put(source, b"3"))
+    known_until = AtTime(restore(store, Latest()).reach.observed_through)
+    if when == "while it is down":
+        running.stop()
+        new = exchanged(source, how)
+        source = source.again()
+        running = Running(source, store)
+    else:
+        with source.changing():
+            new = exchanged(source, how)
+            source.cut()
+    running.tells("lineage.broken")
+    running.tells("watch.started", len(running.events("watch.started")))
+    running.waits(lambda: len(open_archive(store).epochs) == 2, "a second epoch")
+    base = new.head
+    running.stores(put(source, b"new"))
+    running.stop()
+
+    assert ["first", how] == reasons(store)
+    for target in (AtRevision(2), known_until):
+        restored = restore(store, target)
+        assert restored.epoch.epoch == 1
+    assert sorted(old.states[4].items()) == list(restored.state.items())
+    for revision in (base, new.head):
+        restored = restore(store, AtRevision(revision))
+        assert restored.epoch.epoch == 2
+        assert sorted(new.states[revision].items()) == list(restored.state.items())
+    follows = restored.epoch.follows
+    assert follows is not None
+    assert (follows.position.epoch, follows.position.revision) == (1, 4)
+    assert follows.observed_through < restored.epoch.observed_at
+    if how == "compacted":
+        with pytest.raises(TargetNotRestorable, match="gap after epoch 1"):
+            restore(store, AtRevision(5))
+
+
+def test_a_restart_and_a_lost_stream_are_no_break() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.stores(put(source, b"2"))
+        with source.changing() as etcd:
+            etcd.pass_by()
+            source.cut()
+        running.tells("watch.started", 2)
+    with capturing(source.again(), store) as running:
+        running.tells("watch.started")
+    assert reasons(store) == ["first"]
+
+
+def test_a_compaction_that_took_nothing_from_us_is_no_break() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.stores(put(source, b"2"))
+        with source.changing():
+            source.compact(3)
+            source.cut()
+        running.tells("watch.started", 2)
+        running.stores(put(source, b"3"))
+    assert reasons(store) == ["first"]
+    check(store, source.etcd, 2)
+
+
+def test_an_etcd_that_goes_away_while_an_epoch_is_opened_is_waited_for() -> None:
+    source, store = new_source(), MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("watch.started")
+        with source.changing():
+            source.cluster_id = "c2"
+            source.cut()
+        running.tells("lineage.broken")
+        running.tells("epoch.opened", 2)
+        with source.changing():
+            source.cluster_id = "c3"
+            status = source.status
+            calls = iter(["fine", "away", "away"])
+
+            def away_after_the_first():  # noqa: ANN202
+                if next(calls, "fine") == "away":
+                    raise SourceUnavailable("etcd is away")
+                return status()
+
+            source.status = away_after_the_first  # type: ignore[method-assign]
+            source.cut()
+        running.tells("epoch.opened", 3)
+        assert len(running.events("source.unavailable")) == 2
+
+
+def test_another_prefixs_archive_is_refused() -> None:
+    source, store = new_source(), MemoryStore()
+    archive = documents.decode(Archive, founded(source), "x")
+    other = Archive(format=1, archive_id=archive.archive_id, prefix="/other", created_at=archive.created_at)
+    store.create(names.ARCHIVE, documents.encode(other))
+    failure = Running(source.again(), store).ended()
+    assert isinstance(failure, UsageError)
+    assert "/other" in str(failure)
+    assert PREFIX in str(failure)
+    assert list(store.names("")) == [names.ARCHIVE]
+
+
+def founded(source: ModelSource) -> bytes:
+    """Return the document of an archive that a capture has founded."""
+    store = MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("watch.started")
+    return store.get(names.ARCHIVE)
+
+
+def test_a_prefix_without_keys_beside_others_is_refused_and_nothing_is_written() -> None:
+    source, store = ModelSource(EtcdModel()), MemoryStore()
+    source.neighbour = lambda: b"/elsewhere"  # type: ignore[method-assign]
+    failure = Running(source, store).ended()
+    assert isinstance(failure, UsageError)
+    assert "/elsewhere" in str(failure)
+    assert store.objects == {}
+
+
+def test_an_etcd_without_any_keys_is_a_beginning() -> None:
+    source, store = ModelSource(EtcdModel()), MemoryStore()
+    with capturing(source, store) as running:
+        running.tells("source.empty")
+        running.stores(put(source, b"first"))
+    check(store, source.etcd, 1)
+
+
+def test_a_crash_between_archive_and_epoch_is_made_good() -> None:
+    source, store = new_source(), MemoryStore()
+    store.create(names.ARCHIVE, founded(source))
+    put(source, b"2")
+    with capturing(source.again(), store) as running:
+        running.tells("watch.started")
+    check(store, source.etcd, 3)
+
+
+def test_snapshots_are_cut_by_the_schedule_and_a_missed_one_is_cut_again() -> None:
+    source, store = new_source(), MemoryStore()
+    create, missed = store.create, []
+
+    def failing_once(name: str, body: bytes) -> None:
+        if "snapshots/" in name and "00003@" in name and not missed:
+            missed.append(name)
+            raise StoreUnavailable("away")
+        create(name, body)
+
+    store.create = failing_once  # type: ignore[method-assign]
+    running = Running(source, store, AT_ONCE, every="@every 1s")
+    running.stores(put(source, b"2"))
+    running.tells("snapshot.missed")
+    running.tells("snapshot.stored")
+    running.stop()
+    assert missed[0] in store.objects
+    assert restore(store, Latest()).snapshot_revision == 3
