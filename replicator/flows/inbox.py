@@ -46,6 +46,7 @@ class Inbox:
     def __init__(self, rule: GroupCommit, limit_bytes: int, clock: Clock) -> None:
         self._rule = rule
         self._limit_bytes = limit_bytes
+        self._enough_bytes = min(rule.size_bytes, limit_bytes)  # a full inbox can't wait for more
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Batch, int]] = deque()
@@ -65,7 +66,7 @@ class Inbox:
                 self._waiting.append((batch, size))
                 self._waiting_bytes += size
                 # At any other batch whoever takes would wake up for nothing, thousands of times a second.
-                if len(self._waiting) == 1 or self._waiting_bytes >= self._rule.size_bytes:
+                if len(self._waiting) == 1 or self._waiting_bytes >= self._enough_bytes:
                     self._changed.notify_all()
 
     def observe(self, watermark: Watermark) -> None:
@@ -101,7 +102,7 @@ class Inbox:
         if not self._waiting:
             return False
         age_s = self._clock.monotonic() - self._first_came_at
-        return age_s >= self._rule.interval_s or self._waiting_bytes >= self._rule.size_bytes
+        return age_s >= self._rule.interval_s or self._waiting_bytes >= self._enough_bytes
 
     def _cut(self) -> tuple[Batch, ...]:
         """Take whole batches off the front, until one segment is full."""
