@@ -6,7 +6,6 @@ ranges know no revision and its watcher never reconnects and takes a refusal for
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
 from contextlib import contextmanager
@@ -14,16 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from replicator.adapters.etcd_messages import messages
+import grpc
+
+from replicator.adapters.etcd_messages import messages  # before etcd3, which needs them
 from replicator.adapters.etcd_watch import Watch, answers_progress_truly
 from replicator.core.records import Record
 from replicator.errors import Compacted, ReplicatorError, SourceUnavailable, UsageError
 from replicator.ports import SourceStatus
 
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on stderr belong to no log
-
-import etcd3
-import grpc
+import etcd3  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +33,13 @@ _RANGE_TIMEOUT_S = 60  # a page of large values takes its time
 _PAGE_KEYS = 2000
 
 # A suspended server is noticed in 8 s: without the ping timeout in 65 s, without keepalive never. etcd
-# answers a keepalive below 5 s with GOAWAY.
+# answers a keepalive below 5 s, and any without a call, with GOAWAY.
 _CHANNEL = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.keepalive_time_ms", 6000),
     ("grpc.keepalive_timeout_ms", 3000),
     ("grpc.http2.ping_timeout_ms", 3000),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.keepalive_permit_without_calls", 1),
 )
 
 _HINTS = {

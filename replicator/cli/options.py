@@ -39,9 +39,7 @@ def _moment(text: str) -> datetime:
 
 def _revision(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,18}", text):
-        raise UsageError(
-            f'"{text}" is no revision', hint="etcd counts them from 1; see `replicator list`"
-        )
+        raise UsageError(f'"{text}" is no revision', hint="etcd counts them from 1; see `replicator list`")
     return int(text)
 
 

@@ -65,11 +65,17 @@ class Capture:
             WriterFenced: Another writer extended the log.
             ArchiveDamaged: The log's tail can't be replayed.
         """
-        tip: Tip | None = begin(self._link, self._persistence)
+        tip: Tip | None = begin(self._link, self._patient_with_nothing())
         while tip is not None:
             reason = self._record(tip)
             tip = self._open_next(tip, reason) if reason is not None else None
         self._link.log.info("capture.stopped")
+
+    def _patient_with_nothing(self) -> Persistence:
+        """At the start nothing would be lost by giving up, and somebody reads what we say."""
+        at_once = threading.Event()
+        at_once.set()
+        return Persistence(self._link.store, at_once, self._link.log)
 
     def _open_next(self, tip: Tip, reason: str) -> Tip | None:
         """Open the epoch after *tip*'s as soon as etcd lets itself be read; None if we are to stop before."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from servers.command import Complaint, called, replicator, running, until
 from servers.moto import refusal
-from servers.proxy import Answer, faulty
+from servers.proxy import Answer, Fault, faulty
 
 from replicator import wiring
 
@@ -96,6 +96,14 @@ def test_a_reader_of_the_prefix_alone_is_enough(
         assert recorder.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("place", "what"), [("/proc/archive", "no such file"), ("/dev/null/archive", "not a directory")]
+)
+def test_a_directory_that_cannot_be_made(place: str, what: str, settings: Callable[..., Path]) -> None:
+    outcome = replicator("-c", settings(archive=f"file://{place}"), "run")
+    Complaint(5, f"{place}/archive.json: {what}", place).is_made_by(outcome)
+
+
 # ---- S3 --------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +146,16 @@ def test_s3_refuses_us(
     with faulty(s3_server.endpoint, itertools.repeat(answer)) as proxy:
         outcome = called("-c", in_s3(bucket, proxy.endpoint), "restore", "--latest")
     Complaint(5, f"s3://{bucket}/some/path/archive.json: ", hint).is_made_by(outcome)
+
+
+def test_a_bucket_that_may_be_read_alone(
+    in_s3: Callable[..., Path], s3_server: S3Server, bucket: str
+) -> None:
+    """Nothing was recorded yet that would be worth waiting for."""
+    denied = itertools.repeat(refusal(403, "AccessDenied"))
+    with faulty(s3_server.endpoint, itertools.chain([Fault.NONE], denied)) as proxy:
+        outcome = replicator("-c", in_s3(bucket, proxy.endpoint), "run")
+    Complaint(5, f"s3://{bucket}/some/path/archive.json: ", "grant s3:GetObject").is_made_by(outcome)
 
 
 def test_no_credentials_for_s3(s3_server: S3Server, bucket: str) -> None:
