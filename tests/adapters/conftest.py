@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,10 +59,26 @@ def s3_store(proxy: FaultProxy, open_s3: Callable[..., S3Store]) -> S3Store:
     return store
 
 
+@pytest.fixture(scope="session")
+def rgw_proxy(rgw: Rgw) -> Iterator[FaultProxy]:
+    """Return a proxy in front of Ceph RGW."""
+    with faulty(rgw.endpoint) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def rgw_bucket(rgw: Rgw) -> str:
+    """Return the bucket that all stores on Ceph RGW share."""
+    return rgw.make_bucket()
+
+
 @pytest.fixture
-def rgw_store(rgw: Rgw) -> S3Store:
-    """Return a store in a bucket of its own on Ceph RGW."""
-    options = S3Options(
-        rgw.endpoint, REGION, use_path_style=True, access_key=rgw.access_key, secret_key=rgw.secret_key
-    )
-    return S3Store(rgw.make_bucket(), "some/archive", options)
+def open_rgw(rgw: Rgw, rgw_bucket: str) -> Callable[..., S3Store]:
+    """Return a function from an endpoint to a store on Ceph RGW that nobody has used."""
+
+    def opened(endpoint: str, retrying: Retrying | None = None) -> S3Store:
+        keys = {"access_key": rgw.access_key, "secret_key": rgw.secret_key}
+        options = S3Options(endpoint, REGION, use_path_style=True, **keys)
+        return S3Store(rgw_bucket, f"some/{uuid.uuid4().hex}", options, retrying)
+
+    return opened

@@ -44,18 +44,21 @@ NAMES = sorted(
 )
 
 
-@pytest.fixture(params=["directory", "s3", "s3 that fails", pytest.param("ceph", marks=pytest.mark.ceph)])
+# How a store of each service is opened, the service, and a proxy in front of it: fixtures.
+SERVICES = {"s3": ("open_s3", "s3_server", "proxy"), "ceph": ("open_rgw", "rgw", "rgw_proxy")}
+ON_CEPH = [pytest.param(name, marks=pytest.mark.ceph) for name in ("ceph", "ceph that fails")]
+
+
+@pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "directory":
+    service, _, fails = request.param.partition(" that ")
+    if service == "directory":
         return DirectoryStore(tmp_path / "archive")
-    if request.param == "ceph":
-        return request.getfixturevalue("rgw_store")
-    open_s3 = request.getfixturevalue("open_s3")
-    if request.param == "s3":
-        return open_s3(request.getfixturevalue("s3_server").endpoint)
-    proxy = request.getfixturevalue("proxy")
+    open_store, server, proxy = map(request.getfixturevalue, SERVICES[service])
+    if not fails:
+        return open_store(server.endpoint)
     proxy.follow(at_random(seed=7, faults=FAULTS, share=0.15))
-    return open_s3(proxy.endpoint, Retrying(clock=SteppedClock(), total_seconds=math.inf))
+    return open_store(proxy.endpoint, Retrying(clock=SteppedClock(), total_seconds=math.inf))
 
 
 def together(count: int, work: Callable[[int], object]) -> list[object]:
