@@ -84,7 +84,7 @@ def _answer(error: ClientError, where: str) -> Exception:
         return ObjectMissing(where)
     if status == 412:
         return PreconditionFailed(where)
-    message = f"{where}: {_one_line(str(error))}"
+    message = f"{where}: {_one_line(str(error)).removesuffix(': None')}"  # Ceph gives a code, and no words
     if _passes(code, status):
         return StoreUnavailable(message, hint="wait; the service is overloaded or ill")
     hint = _HINTS.get(code) or _HINTS_BY_STATUS.get(status, "see the documentation of the service")

@@ -124,6 +124,13 @@ def test_what_does_not_pass_has_a_hint(
     assert len(proxy.seen) <= 3  # botocore itself looks for the bucket's region after a 301
 
 
+def test_a_service_that_gives_no_words(s3_store: S3Store, proxy: FaultProxy) -> None:
+    """As Ceph does."""
+    proxy.follow([Answer(403, b"<Error><Code>SignatureDoesNotMatch</Code><Message/></Error>")])
+    with pytest.raises(StoreMisconfigured, match=r"SignatureDoesNotMatch.* operation( \(.*\))?$"):
+        s3_store.get("held")
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_a_missing_bucket(s3_server: S3Server, open_s3: OpenS3, call: str) -> None:
     store = open_s3(
