@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from etcd_model import EtcdModel
 
-    from replicator.core.records import Record
+    from replicator.core.records import Batch, Record
     from replicator.ports import ObjectStore, Source
 
 AT_ONCE = GroupCommit(0.0, 1 << 20)
@@ -157,8 +157,11 @@ class Running:
 
     def waits(self, true: Callable[[], bool], what: str) -> None:
         """Wait until *true* is, or the capture has ended, which is wrong."""
-        until(lambda: true() or not self.thread.is_alive(), f"{what}; it said {self._kept.entries}")
-        assert true(), f"it has ended before: {what}; {self.failure!r}; it said {self._kept.entries}"
+        try:
+            until(lambda: true() or not self.thread.is_alive(), what)
+            assert true(), f"it has ended before: {what}; {self.failure!r}"
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}; it said {self._kept.entries}") from None
 
     def ended(self) -> BaseException | None:
         """Wait for its end, and return what it raised."""
@@ -176,9 +179,10 @@ class Running:
 
 @contextmanager
 def capturing(source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE) -> Iterator[Running]:
-    """Run a capture for the time of the block, which must find it alive at its end."""
+    """Run a capture that watches for the time of the block, which must find it alive at its end."""
     running = Running(source, store, commit)
     try:
+        running.tells("watch.started")
         yield running
     except BaseException:
         running.capture.stop()
@@ -186,11 +190,16 @@ def capturing(source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE)
     running.stop()
 
 
-def recorded(store: ObjectStore) -> list[tuple[int, int]]:
-    """Return epoch and revision of every batch in *store*, as the log has them."""
+def batches(store: ObjectStore, epoch: int = 1) -> list[Batch]:
+    """Return every batch in the log of *epoch*."""
     return [
-        (epoch.epoch, batch.revision)
-        for epoch in open_archive(store).epochs
-        for name in log(store, epoch.epoch)
+        batch
+        for name in log(store, epoch)
         for batch in objects.decode_segment(store.get(str(name)), str(name)).batches
     ]
+
+
+def recorded(store: ObjectStore) -> list[tuple[int, int]]:
+    """Return epoch and revision of every batch in *store*, as the log has them."""
+    numbers = [epoch.epoch for epoch in open_archive(store).epochs]
+    return [(number, batch.revision) for number in numbers for batch in batches(store, number)]

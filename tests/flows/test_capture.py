@@ -74,6 +74,7 @@ def reasons(store: MemoryStore) -> list[str]:
     return [epoch.reason for epoch in open_archive(store).epochs]
 
 
+FOUNDING = ["fine"] * 3  # a store that is away at the very start is told at once
 fates = st.sampled_from(["fine", "fine", "away", "lost"])
 chapters = st.lists(st.tuples(steps, st.sampled_from(["wait", "cut", "restart"])), min_size=1, max_size=4)
 
@@ -81,7 +82,7 @@ chapters = st.lists(st.tuples(steps, st.sampled_from(["wait", "cut", "restart"])
 @settings(max_examples=60)
 @given(histories, chapters, st.lists(fates, max_size=12), st.sampled_from([0.0, 0.02]))
 def test_nothing_is_lost_or_doubled_by_any_fault(etcd, told, script, interval_s) -> None:
-    store, source = FailingStore(script), ModelSource(etcd)
+    store, source = FailingStore([*FOUNDING, *script]), ModelSource(etcd)
     base = etcd.head
     running = Running(source, store, GroupCommit(interval_s, 100))
     running.tells("epoch.opened")
@@ -110,8 +111,7 @@ def stopped(running: Running) -> None:
 
 def test_a_stop_flushes_what_has_come() -> None:
     source, store = new_source(), MemoryStore()
-    with capturing(source, store, IN_AN_HOUR) as running:
-        running.tells("watch.started")
+    with capturing(source, store, IN_AN_HOUR):
         for value in (b"2", b"3", b"4"):
             put(source, value)
     check(store, source.etcd, 2)
@@ -123,8 +123,8 @@ def test_a_stop_flushes_what_has_come() -> None:
 
 def test_a_stop_before_the_first_change_leaves_an_archive_that_restores() -> None:
     source, store = new_source(), MemoryStore()
-    with capturing(source, store) as running:
-        running.tells("watch.started")
+    with capturing(source, store):
+        pass
     check(store, source.etcd, 2)
     assert restore(store, Latest()).epoch.reason == "first"
 
@@ -149,7 +149,6 @@ def test_a_capture_resumes_where_the_log_ends() -> None:
 def test_what_comes_while_we_watch_is_not_late() -> None:
     source, store = new_source(), MemoryStore()
     with capturing(source, store) as running:
-        running.tells("watch.started")
         running.stores(put(source, b"2"))
     assert restore(store, Latest()).replay.window is None
 
@@ -158,7 +157,6 @@ def test_what_comes_after_a_silence_is_late_by_that_silence(monkeypatch) -> None
     monkeypatch.setattr(follow, "_LIVE_WITHIN", timedelta(0))
     source, store = new_source(), MemoryStore()
     with capturing(source, store) as running:
-        running.tells("watch.started")
         running.stores(put(source, b"2"))
         running.stores(put(source, b"3"))
     first, second = (restore(store, AtRevision(revision)).replay for revision in (3, 4))
@@ -169,7 +167,6 @@ def test_what_comes_after_a_silence_is_late_by_that_silence(monkeypatch) -> None
 def test_an_etcd_that_goes_away_is_waited_for() -> None:
     source, store = new_source(), MemoryStore()
     with capturing(source, store) as running:
-        running.tells("watch.started")
         with source.changing():
             source.outages = 3
             source.cut()
@@ -184,8 +181,12 @@ def test_an_etcd_that_is_away_at_the_start_is_told() -> None:
     assert isinstance(Running(source, MemoryStore()).ended(), SourceUnavailable)
 
 
+def test_a_store_that_is_away_at_the_start_is_told() -> None:
+    assert isinstance(Running(new_source(), FailingStore(["away"])).ended(), StoreUnavailable)
+
+
 def test_a_store_that_goes_away_is_waited_for() -> None:
-    source, store = new_source(), FailingStore(["fine"] * 3 + ["away"] * 20)
+    source, store = new_source(), FailingStore(FOUNDING + ["away"] * 20)
     with capturing(source, store) as running:
         running.stores(put(source, b"2"))
         assert running.events("store.unavailable") != []
@@ -193,7 +194,7 @@ def test_a_store_that_goes_away_is_waited_for() -> None:
 
 
 def test_a_store_that_is_still_away_at_the_stop_is_told() -> None:
-    source, store = new_source(), FailingStore(["fine"] * 3 + ["away"] * 10_000)
+    source, store = new_source(), FailingStore(FOUNDING + ["away"] * 10_000)
     running = Running(source, store)
     running.tells("watch.started")
     put(source, b"2")
@@ -328,8 +329,8 @@ def test_a_restart_and_a_lost_stream_are_no_break() -> None:
             etcd.pass_by()
             source.cut()
         running.tells("watch.started", 2)
-    with capturing(source.again(), store) as running:
-        running.tells("watch.started")
+    with capturing(source.again(), store):
+        pass
     assert reasons(store) == ["first"]
 
 
@@ -349,7 +350,6 @@ def test_a_compaction_that_took_nothing_from_us_is_no_break() -> None:
 def test_an_etcd_that_goes_away_while_an_epoch_is_opened_is_waited_for() -> None:
     source, store = new_source(), MemoryStore()
     with capturing(source, store) as running:
-        running.tells("watch.started")
         with source.changing():
             source.cluster_id = "c2"
             source.cut()
@@ -386,8 +386,8 @@ def test_another_prefixs_archive_is_refused() -> None:
 def founded(source: ModelSource) -> bytes:
     """Return the document of an archive that a capture has founded."""
     store = MemoryStore()
-    with capturing(source, store) as running:
-        running.tells("watch.started")
+    with capturing(source, store):
+        pass
     return store.get(names.ARCHIVE)
 
 
@@ -412,8 +412,8 @@ def test_a_crash_between_archive_and_epoch_is_made_good() -> None:
     source, store = new_source(), MemoryStore()
     store.create(names.ARCHIVE, founded(source))
     put(source, b"2")
-    with capturing(source.again(), store) as running:
-        running.tells("watch.started")
+    with capturing(source.again(), store):
+        pass
     check(store, source.etcd, 3)
 
 
@@ -429,6 +429,7 @@ def test_snapshots_are_cut_by_the_schedule_and_a_missed_one_is_cut_again() -> No
 
     store.create = failing_once  # type: ignore[method-assign]
     running = Running(source, store, AT_ONCE, every="@every 1s")
+    running.tells("watch.started")
     running.stores(put(source, b"2"))
     running.tells("snapshot.missed")
     running.tells("snapshot.stored")
