@@ -111,16 +111,18 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.link import Link
 
+    url = archive_of(settings)
+    log = log.bind(archive=str(url))
+
     def tell(operation: str, name: str, attempt: int, cause: str) -> None:
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
-    url = archive_of(settings)
     link = Link(
         source=source(settings.etcd),
         prefix=settings.etcd.prefix,
         store=store(url, settings.s3, tell),
         clock=SystemClock(),
-        log=log.bind(archive=str(url)),
+        log=log,
     )
     commit = GroupCommit(settings.capture.flush_interval.total_seconds(), settings.capture.flush_bytes)
     cadence = PAID if url.bucket else FREE

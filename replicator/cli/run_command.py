@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replicator import wiring
+from replicator.errors import ReplicatorError
 from replicator.telemetry.log import configure
 
 if TYPE_CHECKING:
@@ -28,8 +29,17 @@ def command(shared: Shared) -> int:
     It begins where the archive ends, or makes a new one. SIGTERM flushes and exits with 0.
     """
     log = configure(shared.log_format, shared.log_level)
-    captures = [wiring.capture(settings, log) for settings in shared.sources()]
-    return _Supervisor(captures).run()
+    sources = shared.sources()
+    supervisor = _Supervisor([wiring.capture(settings, log) for settings in sources])
+    try:
+        return supervisor.run()
+    except ReplicatorError as error:
+        if shared.log_format == "console":
+            raise
+        failure, failed = error, sources[supervisor.failed]
+    log = log.bind(archive=str(failed.archive))
+    log.error("run.failed", cause=str(failure), hint=failure.hint, exit_code=failure.exit_code)
+    return failure.exit_code
 
 
 class _Supervisor:
@@ -37,16 +47,21 @@ class _Supervisor:
 
     def __init__(self, captures: list[Capture]) -> None:
         self._captures = captures
-        self._failures: list[BaseException] = []
+        self._failures: list[tuple[int, BaseException]] = []
         self._signal = 0
+
+    @property
+    def failed(self) -> int:
+        """The index of the capture that failed first."""
+        return self._failures[0][0]
 
     def run(self) -> int:
         """Return the exit code; a failure of the first capture that failed is raised."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [
-            threading.Thread(target=self._record, args=(capture,), name="capture", daemon=True)
-            for capture in self._captures
+            threading.Thread(target=self._record, args=(index,), name="capture", daemon=True)
+            for index in range(len(self._captures))
         ]
         for thread in threads:
             thread.start()
@@ -54,14 +69,14 @@ class _Supervisor:
             while thread.is_alive():
                 thread.join(_POLL_S)
         if self._failures:
-            raise self._failures[0]
+            raise self._failures[0][1]
         return 130 if self._signal == signal.SIGINT else 0
 
-    def _record(self, capture: Capture) -> None:
+    def _record(self, index: int) -> None:
         try:
-            capture.run()
+            self._captures[index].run()
         except BaseException as failure:  # noqa: BLE001 (raised again in the main thread)
-            self._failures.append(failure)
+            self._failures.append((index, failure))
             self._stop()
 
     def _on_signal(self, number: int, _frame: object) -> None:

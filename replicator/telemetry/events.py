@@ -28,7 +28,9 @@ FIELDS: Final = {
     "cause": "What the server said, or why there was no answer.",
     "cluster_id": "Identity of the etcd cluster.",
     "epoch": "Number of the epoch.",
+    "exit_code": "The exit code of the process.",
     "head": "The last revision that etcd has.",
+    "hint": "What to do about it.",
     "keys": "How many keys the state holds.",
     "object": "Name of the object, below the archive's root.",
     "operation": "What was asked of the store.",
@@ -126,6 +128,12 @@ EVENTS: Final = (
         "error",
         "The store is away. Changes wait in memory and are not durable yet.",
         ("object", "cause", "retry_in_s"),
+    ),
+    Event(
+        "run.failed",
+        "error",
+        "The process ends. On the console two lines say the same, and no event.",
+        ("cause", "hint", "exit_code"),
     ),
 )
 """All events that this version logs, in the order of a life."""

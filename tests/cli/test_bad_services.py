@@ -179,7 +179,8 @@ def test_two_writers_on_one_archive(
             until(lambda: one.has_ended or two.has_ended, "one of two writers ends")
             loser, winner = (one, two) if one.has_ended else (two, one)
             assert loser.ended() == 6
-            assert "replicator: another writer has stored e00000001/log/" in loser.said()
-            assert "  try: let one `replicator run` at a time" in loser.said()
+            (failure,) = loser.events("run.failed")
+            assert "another writer has stored e00000001/log/" in failure["cause"]
+            assert "let one `replicator run` at a time" in failure["hint"]
             winner.stores(revision)
             assert winner.stop() == 0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from servers.command import called, replicator, running
 from servers.etcd_json import EtcdJson
+from servers.moto import refusal
+from servers.proxy import Fault, faulty
 
 from replicator.telemetry.events import EVENTS, EVERYWHERE
 
@@ -132,8 +135,12 @@ def test_a_source_that_cannot_be_recorded_ends_them_all(
     bad = settings("bad.yaml", archive=f"file://{tmp_path}/bad", etcd={"prefix": "/nothing/here"})
     outcome = replicator("--log-format", "json", "-c", good, "-c", bad, "run")
     assert outcome.code == 2
-    assert "etcd holds no key under /nothing/here" in outcome.err
-    assert "  try: check etcd.prefix" in outcome.err
+    failure = json.loads(outcome.err.splitlines()[-1])
+    assert failure["event"] == "run.failed"
+    assert failure["archive"] == f"file://{tmp_path}/bad"
+    assert "etcd holds no key under /nothing/here" in failure["cause"]
+    assert "check etcd.prefix" in failure["hint"]
+    assert failure["exit_code"] == 2
 
 
 def test_an_empty_etcd_is_waited_for(etcd: Etcd, settings: Callable[..., Path], tmp_path: Path) -> None:
@@ -262,10 +269,18 @@ def test_an_archive_in_s3_is_restored_without_settings(
     assert yaml.safe_load(outcome.out) == {"routes": [{"id": "1", "uri": "/in/s3"}]}
 
 
+def is_documented(line: str) -> str:
+    """Fail unless *line* is a documented event with just its fields; return its name."""
+    said = json.loads(line)
+    (event,) = (event for event in EVENTS if event.name == said["event"])
+    assert said["level"] == event.level
+    assert said.keys() == {*EVERYWHERE, *event.fields}
+    return event.name
+
+
 def test_each_line_of_the_log_is_a_documented_event(
     settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
 ) -> None:
-    known = {event.name: event for event in EVENTS}
     path = settings(capture={"flush_interval": "0"}, snapshot={"cron_spec": "@every 1s"})
     for _ in range(2):
         with running(tmp_path / "log", "-c", path) as recorder:
@@ -273,10 +288,28 @@ def test_each_line_of_the_log_is_a_documented_event(
             recorder.stores(client.put(f"{prefix}/routes/1", "value-of-a-key"))
             recorder.tells("snapshot.stored")
             assert recorder.stop() == 0
-    lines = [json.loads(line) for line in recorder.said().splitlines()]
-    assert {"archive.created", "capture.resumed", "checkpoint.stored"} < {line["event"] for line in lines}
-    for line in lines:
-        event = known[line["event"]]
-        assert line["level"] == event.level
-        assert line.keys() == {*EVERYWHERE, *event.fields}
+    events = set(map(is_documented, recorder.said().splitlines()))
+    assert {"archive.created", "capture.resumed", "checkpoint.stored", "capture.stopped"} < events
     assert "value-of-a-key" not in recorder.said()
+
+
+def test_in_trouble_each_line_is_a_documented_event_too(
+    settings: Callable[..., Path],
+    client: EtcdJson,
+    prefix: str,
+    s3_server: S3Server,
+    bucket: str,
+    tmp_path: Path,
+) -> None:
+    with faulty(s3_server.endpoint) as proxy:
+        s3 = {"endpoint": proxy.endpoint, "region": "us-east-1", "access_key": "id", "secret_key": "secret"}
+        path = settings(archive=f"s3://{bucket}/archive", s3=s3, capture={"flush_interval": "0"})
+        with running(tmp_path / "log", "-c", path) as recorder:
+            recorder.tells("watch.started")
+            proxy.follow([Fault.BUSY, *repeat(refusal(403, "AccessDenied"), 1000)])
+            client.put(f"{prefix}/routes/1", "value-of-a-key")
+            recorder.tells("store.unavailable")
+            assert recorder.stop() == 5
+    events = [is_documented(line) for line in recorder.said().splitlines()]
+    assert {"store.retried", "store.unavailable"} < set(events)
+    assert events[-1] == "run.failed"
