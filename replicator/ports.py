@@ -97,7 +97,7 @@ class ObjectStore(Protocol):
     Names are relative, with ``/`` between parts. All objects are immutable but those that `replace`
     touches. Any method may raise StoreUnavailable (worth another try) or StoreMisconfigured (not). After
     a StoreUnavailable from `create` the object may or may not exist; call it again with the same bytes
-    and it settles. Methods may be called from several threads.
+    and it settles. Methods may be called from several threads. ``str`` gives the root's URL, for people.
     """
 
     def create(self, name: str, body: bytes) -> None:

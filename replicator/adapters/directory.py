@@ -50,6 +50,9 @@ class DirectoryStore:
         self._durable: set[tuple[str, ...]] = set()
         self._swept = False
 
+    def __str__(self) -> str:
+        return f"file://{self._root}"
+
     def create(self, name: str, body: bytes) -> None:
         """Store *body* under *name*, once: see `ObjectStore.create`."""
         with (

@@ -82,6 +82,9 @@ class S3Store:
         self._retrying = retrying or Retrying()
         self._unquoted: bool | None = None  # what the service's If-Match wants; not known yet
 
+    def __str__(self) -> str:
+        return f"s3://{self._bucket}/{self._root}".rstrip("/")
+
     def create(self, name: str, body: bytes) -> None:
         """Store *body* under *name*, once: see `ObjectStore.create`.
 

@@ -36,8 +36,8 @@ def open_archive(store: ObjectStore) -> Opened:
     archive = read_archive(store)
     if archive is None:
         raise UsageError(
-            "there is no archive here: archive.json is missing",
-            hint="check the archive's location; `replicator run` makes one",
+            f"there is no archive at {store}: archive.json is missing",
+            hint="check the location; `replicator run` makes an archive",
         )
     # The checkpoint comes first: what is read after it is at least as new.
     checkpoint = read_checkpoint(store)

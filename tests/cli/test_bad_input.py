@@ -74,7 +74,11 @@ WORDS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "unknown option": (("restore", "--latets", *ARCHIVE), "--latets", "replicator restore --help"),
     "unknown command": (("restor",), "restor", "replicator --help"),
     "no archive named": (("list",), "no archive is named", "--archive"),
-    "no archive there": (("list", *ARCHIVE), "there is no archive", "replicator run"),
+    "no archive there": (
+        ("list", *ARCHIVE),
+        "no archive at file:///nonexistent: archive.json is missing",
+        "replicator run",
+    ),
     "no URL": (("list", "--archive", "gs://x"), "is no place for an archive", "s3://bucket/path"),
     "several files": (("-c", "a", "-c", "b", "list"), "several -c", "one file"),
     "two answers for stdout": (("restore", "--latest", "--json", *ARCHIVE), "can't both go to stdout", "-o"),

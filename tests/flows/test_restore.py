@@ -325,7 +325,7 @@ def test_what_arrived_late_is_told_with_its_window() -> None:
 
 
 def test_no_archive_and_an_empty_one_are_told() -> None:
-    with pytest.raises(UsageError, match=r"no archive here: archive\.json is missing"):
+    with pytest.raises(UsageError, match=r"no archive at .*: archive\.json is missing"):
         restore(MemoryStore(), Latest())
     with pytest.raises(UsageError, match="nothing was recorded in this archive yet"):
         restore(Scribe(MemoryStore()).store, Latest())
