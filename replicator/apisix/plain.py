@@ -1,20 +1,19 @@
-"""The short cut for most items: stored text that may go into the file as it is.
+r"""The short cut for most items: those that hold nothing which the forms of the file tell apart.
 
-A gateway's routes by the hundred thousand hold nothing odd. Their values are strict JSON in printable
-ASCII, which YAML's flow style reads as lua-cjson reads it. Such a text is moved, not decoded and encoded.
-What is not provably of that kind is left to `replicator.apisix.judgement`; where the short cut is taken,
-the file reads back the same.
+A gateway's routes by the hundred thousand are plain: strict JSON in printable ASCII without ``<`` (so no
+key ``<<``) and without ``\u`` (so no NUL, no surrogate), with no null, no empty array, no integer that a
+double can't hold, and few levels. lua-cjson, YAML's flow style and a strict JSON decoder read such a text
+alike, and nothing in it is to be reported. All others take the long way by `replicator.apisix.judgement`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
-    from replicator.apisix.encryption import Paths
     from replicator.apisix.formats import Form
     from replicator.apisix.judgement import Gateway
 
@@ -23,32 +22,24 @@ _NEEDS_STORED_ID: Final = {
     b"routes": False, b"upstreams": False, b"ssls": False, b"protos": False,
     b"plugin_configs": True, b"global_rules": True, b"consumer_groups": True,
 }  # fmt: skip
-
-# A text's skeleton: brackets and quotes; each digit a 0; the letters of null; < for what is never plain.
-# The rest goes, so that "[ ]" shows as "[]".
-_BONES: Final = b'[]"-nul'
-_SKELETON: Final = bytes(
-    char if char in _BONES else ord("0") if ord("0") <= char <= ord("9") else ord("<") for char in range(256)
-)
-_FLESH: Final = bytes(set(range(0x20, 0x7F)) - set(_BONES + b"0123456789<"))
-_OBJECT: Final = ord("{")
-_LONG_DIGITS: Final = b"0" * 19  # from 19 digits on, lua-cjson may clamp an integer
+_LEVELS: Final = 8  # below an item
 
 
-class _Head(msgspec.Struct):
-    """What of an item must be looked at. Of repeated members the last counts, as for every reader."""
+def _plain_type() -> Any:
+    """Return the type of a plain item, which the decoder checks as it goes."""
+    scalar = str | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | float | bool
+    value: Any = scalar
+    for _ in range(_LEVELS):
+        value = scalar | dict[str, value] | Annotated[list[value], msgspec.Meta(min_length=1)]
+    return dict[str, value]
 
-    id: str
-    plugins: dict[str, msgspec.Raw] = {}
 
-
-_head = msgspec.json.Decoder(_Head).decode
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder(_plain_type()).decode
 _encode = msgspec.json.Encoder().encode
 
 
 class ShortCut:
-    """Gives the entry of an item where its stored text allows it.
+    """Gives the entry of a plain item that needs nothing but its id.
 
     Args:
         gateway: Tells which plugins would be stripped or decrypted; items that have one are not for us.
@@ -57,71 +48,59 @@ class ShortCut:
 
     def __init__(self, gateway: Gateway, form: Form) -> None:
         self._form = form
-        self._most_brackets = form.carrier.depth
         self._loaded = gateway.plugins
-        self._needles = {name: _needles(paths) for name, paths in gateway.encrypted("routes").items()}
+        self._encrypted = {
+            plugin: {path[0] for path in paths} for plugin, paths in gateway.encrypted("routes").items()
+        }
 
-    def stored(self, section: bytes, suffix: bytes, value: bytes) -> bytes | None:
+    def entry(self, section: bytes, suffix: bytes, value: bytes) -> bytes | None:
         """Return the entry for *value*, stored at *suffix* of *section*; None: take the long way."""
         needs_stored_id = _NEEDS_STORED_ID.get(section)
-        if needs_stored_id is None or not _ID.fullmatch(suffix) or not self._is_plain(value):
+        if needs_stored_id is None or not _ID.fullmatch(suffix):
             return None
-        try:
-            text = self._with_id_first(suffix, value, needs_stored_id=needs_stored_id)
-        except (msgspec.MsgspecError, RecursionError):
+        item = _plain(value)
+        if item is None:
             return None
-        return None if text is None else self._form.plain_entry(text)
+        id_ = suffix.decode()
+        if item.pop("id", None if needs_stored_id else id_) != id_:
+            return None
+        if "plugins" in item and not self._keeps(item["plugins"]):
+            return None
+        if value.startswith(b'{"id":"%b"' % suffix) and _is_one_line(value):
+            return self._form.plain_entry(value)  # what is there need not be copied
+        return self._form.plain_entry(_encode({"id": id_, **item}))
 
-    def _with_id_first(self, suffix: bytes, value: bytes, *, needs_stored_id: bool) -> bytes | None:
-        """Return *value* with the id *suffix* as its first member; None if more than that is to be done."""
-        start = b'{"id":"%b"' % suffix
-        if value.startswith(start):
-            head = _head(value)
-            return value if head.id == suffix.decode() and self._keeps(head.plugins) else None
-        members = _members(value)
-        stored_id = members.pop("id", None)
-        if needs_stored_id if stored_id is None else bytes(stored_id) != start[6:]:
-            return None
-        if "plugins" in members and not self._keeps(_members(members["plugins"])):
-            return None
-        return start + (b"," if members else b"") + _encode(members)[1:]
-
-    def encoded(self, item: dict[str, Any]) -> bytes | None:
-        """Return a decoded and judged *item* as plain JSON; None if it may hold what a format can't carry."""
-        try:
-            text = _encode(item)
-        except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, RecursionError):
-            return None
-        return text if self._is_plain(text) and b"${{" not in text else None
-
-    def _keeps(self, plugins: dict[str, msgspec.Raw]) -> bool:
-        """Tell whether all are objects, and none would be stripped or have a field decrypted."""
-        if self._loaded is not None and not plugins.keys() <= self._loaded:
+    def _keeps(self, plugins: Any) -> bool:
+        """Tell whether all configurations are objects, none of them to be stripped or decrypted."""
+        if type(plugins) is not dict or not (self._loaded is None or plugins.keys() <= self._loaded):
             return False
-        for name, raw in plugins.items():
-            configuration = bytes(raw)
-            if configuration[0] != _OBJECT:
+        for name, configuration in plugins.items():
+            if type(configuration) is not dict:
                 return False
-            for needle in self._needles.get(name, ()):
-                if needle in configuration:
-                    return False
+            if name in self._encrypted and not self._encrypted[name].isdisjoint(configuration):
+                return False
         return True
 
-    def _is_plain(self, text: bytes) -> bool:
-        r"""Tell whether *text*, if it is strict JSON, reads the same in YAML, and has nothing to report.
 
-        It has printable ASCII and spaces only, no ``<`` (so no key ``<<``), no ``\u`` (so no NUL, no
-        surrogate), no null, no empty array, no integer near the 64-bit range, and few enough levels.
-        """
-        bones = text.translate(_SKELETON, _FLESH)
-        if b"<" in bones or b"[]" in bones or _LONG_DIGITS in bones or (b"null" in bones and b"null" in text):
-            return False
-        if len(text) > self._most_brackets and text.count(b"[") + text.count(b"{") > self._most_brackets:
-            return False
-        return b"\\" not in text or b"\\u" not in text
+def plain_text(item: dict[str, Any]) -> bytes | None:
+    """Return a decoded *item* as JSON if it is plain, else None."""
+    try:
+        text = _encode(item)
+    except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, RecursionError):
+        return None
+    return text if b"${{" not in text and _plain(text) is not None else None
 
 
-def _needles(paths: Paths) -> tuple[bytes, ...]:
-    """Return texts of which a plain configuration has one if one of *paths* begins in it."""
-    names = {path[0] for path in paths}
-    return tuple(f'"{name}"'.encode() if _ID.fullmatch(name.encode()) else b"" for name in sorted(names))
+def _plain(text: bytes) -> dict[str, Any] | None:
+    """Return the item that *text* holds if it is plain, else None."""
+    if not text.isascii() or b"<" in text or b"\x7f" in text or (b"\\" in text and b"\\u" in text):
+        return None
+    try:
+        item: dict[str, Any] = _decode(text)
+    except msgspec.MsgspecError:
+        return None
+    return item
+
+
+def _is_one_line(text: bytes) -> bool:
+    return b"\n" not in text and b"\r" not in text and b"\t" not in text

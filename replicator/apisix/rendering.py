@@ -11,7 +11,7 @@ from replicator.apisix.formats import form_of
 from replicator.apisix.identity import Unfit
 from replicator.apisix.judgement import SECTIONS, Gateway, carry, is_plugin_list, judge
 from replicator.apisix.keyring import Keyring
-from replicator.apisix.plain import ShortCut
+from replicator.apisix.plain import ShortCut, plain_text
 from replicator.apisix.report import Inexact, Refusal, Report, Stripped, shown, shown_name
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ class _Builder:
 
     def take_items(self, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Take every key but the plugin list's, in the order of the keys."""
-        short_cut = self._short_cut = ShortCut(self._gateway, self._form)
+        short_cut = ShortCut(self._gateway, self._form)
         prefix = self._prefix
         for key, value in items:
             directory, _, suffix = key[len(prefix) :].partition(b"/")
             if not suffix or directory not in _DIRECTORIES or not key.startswith(prefix):
                 self._ignored.append(key)
-            elif entry := short_cut.stored(directory, suffix, value):
+            elif entry := short_cut.entry(directory, suffix, value):
                 self._sections[_DIRECTORIES[directory]].append(entry)
             else:
                 self._take_odd_item(
@@ -124,7 +124,7 @@ class _Builder:
     def _take_odd_item(self, key: bytes, section: str, suffix: str, value: bytes) -> None:
         try:
             judged = judge(section, suffix, value, self._gateway)
-            plain = self._short_cut.encoded(judged.item)
+            plain = plain_text(judged.item)
             whys = judged.whys if plain else judged.whys + carry(judged.item, section, self._form.carrier)
         except Unfit as error:
             self._refused.append((key, error))
