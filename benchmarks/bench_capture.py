@@ -28,6 +28,8 @@ _RATE = 5_000
 _ROUTES = 10_000
 _FLUSH_INTERVAL_S = 1.0  # the default
 _PUTS_TIMED = 5
+_PACE = 1.05
+_PACE_FROM = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Round:
     """One load, and what the replicator made of it.
 
     Attributes:
+        puts: How many it were.
         load_s: From the first put to the last acknowledgement.
         durable_s: From the first put until all was durable.
         lags_s: From each acknowledgement until that revision was durable, in order of size.
@@ -43,6 +46,7 @@ class Round:
         put_s: What one create of a segment of this load takes in this store.
     """
 
+    puts: int
     load_s: float
     durable_s: float
     lags_s: tuple[float, ...]
@@ -57,18 +61,19 @@ def measure(scale: Scale, folder: Path) -> Iterator[Figure]:
         fill(etcd.endpoint, Shop(_ROUTES).items())
         with recording(etcd.endpoint, folder / "archive") as recorder:
             rounds = [_round(etcd.endpoint, recorder, folder, scale) for _ in range(scale.rounds)]
-    yield from _figures(rounds, scale.load_s * _RATE)
+    yield from _figures(rounds)
 
 
 def _round(endpoint: str, recorder: Recorder, folder: Path, scale: Scale) -> Round:
     cpu_before_s = cpu_s(recorder.pid)
-    puts = edit_from_outside(endpoint, _ROUTES, scale.load_s * _RATE, _RATE)
+    puts = edit_from_outside(endpoint, _ROUTES, _RATE, scale.load_s)
     recorder.wait_for(puts[-1].revision)
     spent_s = cpu_s(recorder.pid) - cpu_before_s
     durable = recorder.durable()
     lags_s = sorted(_lags_s(puts, durable))
     started_at = puts[0].sent_at
     return Round(
+        puts=len(puts),
         load_s=max(put.acked_at for put in puts) - started_at,
         durable_s=_durable_at(puts[-1].revision, durable) - started_at,
         lags_s=tuple(lags_s),
@@ -113,14 +118,16 @@ def _put_s(folder: Path) -> float:
     return median(took_s)
 
 
-def _figures(rounds: list[Round], puts: int) -> Iterator[Figure]:
+def _figures(rounds: list[Round]) -> Iterator[Figure]:
     loads_s = [one.load_s for one in rounds]
-    rate = puts / median(loads_s)
+    rate = median(one.puts / one.load_s for one in rounds)
     yield Figure(
-        what=f"live at {rate:,.0f} puts/s: until all is durable",
+        what=f"live at {rate:,.0f} of {_RATE:,} puts/s: until all is durable",
         against="the load's own time and a flush interval",
         ratio=ratio([one.durable_s for one in rounds], [load_s + _FLUSH_INTERVAL_S for load_s in loads_s]),
-        target=1.05,
+        target=_PACE
+        if rate >= _PACE_FROM * _RATE
+        else None,  # a load that this machine can't make says nothing
         measured=f"{median(loads_s):.1f} s of load; at most {max(one.most_behind for one in rounds):,} "
         "revisions behind",
     )
@@ -136,5 +143,5 @@ def _figures(rounds: list[Round], puts: int) -> Iterator[Figure]:
         what="the replicator's processor time",
         against="the load's time",
         ratio=ratio([one.cpu_s for one in rounds], loads_s),
-        measured=f"{median(one.cpu_s for one in rounds) / puts * 1e6:.0f} µs for each change",
+        measured=f"{median(one.cpu_s / one.puts for one in rounds) * 1e6:.0f} µs for each change",
     )

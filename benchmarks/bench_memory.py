@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.load import edit, fill
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from benchmarks.processes import Recorder
     from benchmarks.rounds import Scale
 
 _KEYS_A_ROUTE = 1.25
-_CHANGES = 5_000
 _RATE = 1_000
+_EDIT_S = 5
 _TARGET = 3.0
 
 
@@ -36,12 +37,8 @@ def _measure(shop: Shop, what: str, folder: Path, target: float | None) -> Itera
     with EtcdServer(folder / "etcd", find_etcd(), ("--unsafe-no-fsync",)) as etcd:
         size_bytes = fill(etcd.endpoint, items)
         with recording(etcd.endpoint, archive, SNAPSHOT_CRON_SPEC="@every 5s") as recorder:
-            last = edit(etcd.endpoint, islice(shop.changes(), _CHANGES), _RATE)[-1].revision
-            recorder.until(
-                lambda: any(
-                    f"{last:020d}@" in event["object"] for event in recorder.events("snapshot.stored")
-                )
-            )
+            last = edit(etcd.endpoint, shop.changes(), _RATE, _EDIT_S)[-1].revision
+            recorder.until(partial(_has_snapshot, recorder, last))
             peak = peak_bytes(recorder.pid)
     yield _figure(f"peak of run, {len(items):,} keys, {what}", peak, size_bytes, target)
     for style in ("flow", "block"):
@@ -50,11 +47,16 @@ def _measure(shop: Shop, what: str, folder: Path, target: float | None) -> Itera
         yield _figure(f"peak of restore, {style} YAML", peak, size_bytes, None)
 
 
+def _has_snapshot(recorder: Recorder, revision: int) -> bool:
+    names = [event["object"] for event in recorder.events("snapshot.stored")]
+    return any(f"/{revision:020d}@" in name for name in names)
+
+
 def _figure(what: str, peak: int, size_bytes: int, target: float | None) -> Figure:
     return Figure(
         what=what,
         against="bytes of keys and values",
         ratio=peak / size_bytes,
         target=target,
-        measured=f"{peak / 1e6:.0f} MB; {size_bytes / 1e6:.0f} MB",
+        measured=f"{peak / 1e6:.0f} MB for {size_bytes / 1e6:.0f} MB",
     )

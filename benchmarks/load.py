@@ -1,9 +1,9 @@
 """Puts into an etcd: a whole configuration at once, or edits at a steady rate.
 
-    python -m benchmarks.load ENDPOINT ROUTES COUNT RATE
+    python -m benchmarks.load ENDPOINT ROUTES RATE SECONDS
 
-edits a shop of ROUTES routes COUNT times, RATE times a second, and prints for each put the revision that it
-made, when it was sent and when etcd acknowledged it (seconds since 1970).
+edits a shop of ROUTES routes RATE times a second, as far as etcd keeps pace, and prints for each put the
+revision that it made, when it was sent and when etcd acknowledged it (seconds since 1970).
 """
 
 from __future__ import annotations
@@ -53,9 +53,12 @@ def fill(endpoint: str, items: Iterable[KeyValue]) -> int:
     return size_bytes
 
 
-def edit(endpoint: str, changes: Iterable[KeyValue], rate: int) -> list[Put]:
-    """Put *changes* one by one, *rate* a second, many in flight; return them in order of their revisions."""
-    requests = [_request(*change) for change in changes]
+def edit(endpoint: str, changes: Iterable[KeyValue], rate: int, seconds: int) -> list[Put]:
+    """Put *changes* one by one, *rate* a second with many in flight, until *seconds* have passed.
+
+    Where etcd or this machine can't keep pace, it becomes fewer. Return them in order of their revisions.
+    """
+    requests = [_request(*change) for change in islice(changes, rate * seconds)]
     puts: list[Put] = []
     free = threading.Semaphore(_IN_FLIGHT)
 
@@ -67,18 +70,20 @@ def edit(endpoint: str, changes: Iterable[KeyValue], rate: int) -> list[Put]:
         put = messages.KVStub(channel).Put
         started = time.monotonic()
         for number, request in enumerate(requests):
-            time.sleep(max(0.0, started + number / rate - time.monotonic()))
+            passed_s = time.monotonic() - started
+            if passed_s >= seconds:
+                break
+            time.sleep(max(0.0, number / rate - passed_s))
             free.acquire()
             put.future(request).add_done_callback(partial(take, time.time()))
         for _ in range(_IN_FLIGHT):
             free.acquire()
-    assert len(puts) == len(requests)
     return sorted(puts, key=lambda put: put.revision)
 
 
-def edit_from_outside(endpoint: str, routes: int, count: int, rate: int) -> list[Put]:
-    """Edit a shop of *routes* routes *count* times, in a process of its own; return what `edit` does."""
-    command = [sys.executable, "-m", "benchmarks.load", endpoint, str(routes), str(count), str(rate)]
+def edit_from_outside(endpoint: str, routes: int, rate: int, seconds: int) -> list[Put]:
+    """Edit a shop of *routes* routes in a process of its own, and return what `edit` does."""
+    command = [sys.executable, "-m", "benchmarks.load", endpoint, str(routes), str(rate), str(seconds)]
     lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
     return [Put(int(revision), float(sent), float(acked)) for revision, sent, acked in map(str.split, lines)]
 
@@ -88,12 +93,11 @@ def _request(key: bytes, value: bytes) -> Any:
 
 
 def _channel(endpoint: str) -> Any:
-    return grpc.insecure_channel(endpoint.removeprefix("http://"))
+    return grpc.insecure_channel(endpoint.removeprefix("http://"), [("grpc.enable_http_proxy", 0)])
 
 
-def main(endpoint: str, routes: str, count: str, rate: str) -> None:
-    changes = islice(Shop(int(routes), seed=2).changes(), int(count))
-    for put in edit(endpoint, changes, int(rate)):
+def main(endpoint: str, routes: str, rate: str, seconds: str) -> None:
+    for put in edit(endpoint, Shop(int(routes), seed=2).changes(), int(rate), int(seconds)):
         print(put.revision, put.sent_at, put.acked_at)
 
 

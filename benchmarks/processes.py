@@ -123,6 +123,7 @@ def recording(endpoint: str, archive: Path, **settings: str) -> Iterator[Recorde
     """
     named = {"ETCD_ENDPOINTS": endpoint, "ARCHIVE": f"file://{archive}", **settings}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR")}
+    clean["no_grpc_proxy"] = "127.0.0.1"
     log = archive.with_suffix(".log")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
