@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from replicator.flows.link import Link
     from replicator.flows.persist import Persistence
     from replicator.flows.tip import Tip
+    from replicator.ports import Source
 
 
 def begin(link: Link, persistence: Persistence) -> Tip:
@@ -46,7 +47,8 @@ def _found(link: Link, persistence: Persistence, archive: Archive | None) -> Tip
     """Open the first epoch, and before it the archive itself if there is none."""
     base = read_base(link)
     if len(base.state) == 0:
-        _question_prefix(link)
+        question_prefix(link.source, link.prefix)
+        link.log.warning("source.empty", prefix=link.prefix)
     if archive is None:
         archive = Archive(
             format=FORMAT, archive_id=uuid4().hex, prefix=link.prefix, created_at=link.clock.now()
@@ -56,12 +58,15 @@ def _found(link: Link, persistence: Persistence, archive: Archive | None) -> Tip
     return open_epoch(link, persistence, base, archive.archive_id)
 
 
-def _question_prefix(link: Link) -> None:
-    """An etcd that holds keys, and none under our prefix, is more likely a mistake than a beginning."""
-    neighbour = link.source.neighbour()
+def question_prefix(source: Source, prefix: str) -> None:
+    """Ask whether the empty *prefix* is meant.
+
+    Raises:
+        UsageError: etcd holds other keys: that is more likely a mistake than a beginning.
+    """
+    neighbour = source.neighbour()
     if neighbour is not None:
         raise UsageError(
-            f"etcd holds no key under {link.prefix}, but others: {neighbour!r} is one",
+            f"etcd holds no key under {prefix}, but others: {repr(neighbour)[1:]} is one",
             hint="check etcd.prefix; or start APISIX on this etcd first",
         )
-    link.log.warning("source.empty", prefix=link.prefix)

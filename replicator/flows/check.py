@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from replicator.core.quantities import format_time
 from replicator.errors import ReplicatorError, StoreMisconfigured, UsageError
+from replicator.flows.begin import question_prefix
 from replicator.flows.open_archive import read_archive
 from replicator.flows.probe import probe
 
@@ -39,8 +40,10 @@ def check(source: Source, prefix: str, store: ObjectStore, token: str) -> Iterat
     yield etcd
     if etcd.failure is None:
         yield _try("prefix", lambda: _prefix(source, prefix))
-    yield _try("store", lambda: _store(store, token))
-    yield _try("archive", lambda: _archive(store, prefix))
+    place = _try("store", lambda: _store(store, token))
+    yield place
+    if place.failure is None:
+        yield _try("archive", lambda: _archive(store, prefix))
 
 
 def _try(what: str, attempt: Callable[[], str]) -> Finding:
@@ -59,12 +62,8 @@ def _prefix(source: Source, prefix: str) -> str:
     """A role that may not read the whole prefix fails here."""
     if any(islice(source.read(source.status().head), 1)):
         return f"etcd holds keys under {prefix}"
-    neighbour = source.neighbour()
-    other = f", but others: {neighbour!r} is one" if neighbour is not None else ""
-    raise UsageError(
-        f"etcd holds no key under {prefix}{other}",
-        hint="check etcd.prefix; or start APISIX on this etcd first",
-    )
+    question_prefix(source, prefix)
+    return "etcd holds no key yet: `replicator run` waits for the first"
 
 
 def _store(store: ObjectStore, token: str) -> str:

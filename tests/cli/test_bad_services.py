@@ -53,6 +53,24 @@ def test_a_prefix_without_keys(settings: Callable[..., Path], tmp_path: Path) ->
     assert not (tmp_path / "archive").exists()
 
 
+def test_check_finds_what_run_would_stumble_over(story: Story, settings: Callable[..., Path]) -> None:
+    path = settings(etcd={"prefix": "/apisixx"}, archive=story.url)
+    found = called("-c", path, "check", "--json")
+    assert found.code == 2
+    entries = {entry.pop("what"): entry for entry in json.loads(found.out)}
+    assert [what for what, entry in entries.items() if not entry["ok"]] == ["prefix", "archive"]
+    assert "but others" in entries["prefix"]["said"]
+    assert entries["archive"]["hint"] == "give each prefix an archive of its own"
+
+
+def test_check_does_not_look_for_an_archive_in_a_store_that_fails(settings: Callable[..., Path]) -> None:
+    found = called("-c", settings(archive="file:///dev/null/archive"), "check")
+    assert found.code == 5
+    assert b"FAIL  store" in found.out
+    assert b"not a directory" in found.out
+    assert b"archive  " not in found.out.partition(b"FAIL")[2]
+
+
 def test_an_archive_of_another_prefix(story: Story, settings: Callable[..., Path], prefix: str) -> None:
     what = f"the archive records the prefix /apisix, and etcd.prefix is {prefix}"
     outcome = called("-c", settings(archive=story.url), "run")

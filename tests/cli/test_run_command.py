@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,35 @@ def test_a_change_that_was_missed_is_restored_with_its_uncertainty(
     assert "its time is uncertain by up to" in outcome.err
 
 
+def test_what_etcd_forgot_is_a_gap_and_no_guess(
+    etcd: Etcd, settings: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = settings(etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"})
+    with EtcdJson(etcd.endpoint) as client:
+        known = client.put("/apisix/routes/1", "known")
+        with running(tmp_path / "log", "-c", path) as recorder:
+            recorder.tells("watch.started")
+            assert recorder.stop() == 0
+        moment = datetime.now(UTC)
+        forgotten = client.put("/apisix/routes/1", "forgotten")
+        client.compact(client.put("/apisix/routes/1", "newest"))
+        with running(tmp_path / "log", "-c", path) as recorder:
+            recorder.tells("epoch.opened", 2)
+            assert recorder.stop() == 0
+
+    before, after = answer(path, "list")["epochs"]
+    assert (before["reason"], after["reason"]) == ("first", "compacted")
+    assert b"gap of " in called("-c", path, "list").out
+    assert b"gaps       1: replicator list shows them" in called("-c", path, "status").out
+    assert state(path, "--revision", known) == {"/apisix/routes/1": "known"}
+    assert state(path) == {"/apisix/routes/1": "newest"}
+    for target in (("--revision", forgotten), ("--at", moment.isoformat())):
+        outcome = called("-c", path, "restore", *target)
+        assert outcome.code == 3
+        assert "lies in the gap after epoch 1" in outcome.err
+        assert f"the nearest moments are revision {known}" in outcome.err
+
+
 def test_two_sources_in_one_process(
     settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
 ) -> None:
@@ -145,6 +174,7 @@ def test_a_source_that_cannot_be_recorded_ends_them_all(
 
 def test_an_empty_etcd_is_waited_for(etcd: Etcd, settings: Callable[..., Path], tmp_path: Path) -> None:
     path = settings(etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"})
+    assert b"`replicator run` waits for the first" in called("-c", path, "check").out
     with running(tmp_path / "log", "-c", path) as recorder, EtcdJson(etcd.endpoint) as client:
         recorder.tells("source.empty")
         recorder.tells("watch.started")
