@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import uuid
@@ -12,6 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
 from servers.command import Complaint, running
 from servers.etcd import Etcd
 from servers.etcd_json import EtcdJson
@@ -28,6 +33,17 @@ HOSTILE_KEYS = (
     "/apisix/routes/\u202etxt",
     "/apisix/routes/\u2028${{X}}",
 )
+
+
+def _encrypted(text: str, key: bytes) -> str:
+    """Return *text* as APISIX stores it: AES-CBC, PKCS#7, its key as its initial vector, base64."""
+    padder = PKCS7(128).padder()
+    encryptor = Cipher(AES(key), CBC(key)).encryptor()
+    padded = padder.update(text.encode()) + padder.finalize()
+    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
+
+
+SEALED = _encrypted("jacks-key", b"qeddd145sfvddff3")
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,9 @@ class Story:
         first: One route is there: uri /one.
         second: The route's uri is /two.
         hostile: `HOSTILE_KEYS` are there too, as routes or as nothing that the gateway knows.
-        flawed: The last change: an upstream with an empty array, which is inexact.
+        flawed: What must be told of is there too: a service with a plugin of its own, a consumer whose key is
+            encrypted with APISIX's default keyring, and last an upstream with an empty array.
+        sealed: The consumer's encrypted key, in plain "jacks-key".
     """
 
     folder: Path
@@ -62,6 +80,7 @@ class Story:
     second: Chapter
     hostile: Chapter
     flawed: Chapter
+    sealed: str = SEALED
 
     @property
     def url(self) -> str:
@@ -161,7 +180,14 @@ def recorded_story(tmp_path_factory: pytest.TempPathFactory, shared_etcd: Etcd, 
             chapter(("/apisix/routes/1", '{"uri":"/one"}')),
             chapter(("/apisix/routes/1", '{"uri":"/two"}')),
             chapter(*((key, '{"uri":"/x"}') for key in HOSTILE_KEYS)),
-            chapter(("/apisix/upstreams/1", '{"type":"roundrobin","nodes":{"a:1":1},"labels":[]}')),
+            chapter(
+                ("/apisix/services/1", '{"plugins":{"cors":{},"my-plugin":{"a":1}}}'),
+                (
+                    "/apisix/consumers/jack",
+                    f'{{"username":"jack","plugins":{{"key-auth":{{"key":"{SEALED}"}}}}}}',
+                ),
+                ("/apisix/upstreams/1", '{"type":"roundrobin","nodes":{"a:1":1},"labels":[]}'),
+            ),
         )
         assert recorder.stop() == 0
     return story

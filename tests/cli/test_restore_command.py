@@ -130,20 +130,58 @@ def test_json_prints_what_the_report_holds(recorded_story: Story, tmp_path: Path
     assert json.loads(outcome.out) == json.loads(report.read_bytes())
 
 
-def test_plugins_that_the_gateway_does_not_load_are_told(
-    recorded_story: Story, settings: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("given", ["by a list", "by a mapping", "by the settings"])
+def test_plugins_that_the_gateway_does_not_load_are_left_out_and_told(
+    given: str, recorded_story: Story, settings: Callable[..., Path], tmp_path: Path
 ) -> None:
-    lists = tmp_path / "plugins.json"
-    lists.write_text('["cors"]')
-    assert restored(
-        recorded_story, "--revision", recorded_story.first.revision, "--plugins", lists
-    ) == routes("/one")
-    by_settings = settings(apisix={"plugins": ["cors"]})
+    names, lists = ["cors", "key-auth"], tmp_path / "plugins.json"
+    lists.write_text(json.dumps({"plugins": names, "stream_plugins": []} if "mapping" in given else names))
+    shared = ("-c", settings(apisix={"plugins": names})) if "settings" in given else ()
+    words = () if "settings" in given else ("--plugins", lists)
+    report = tmp_path / "report"
     outcome = called(
-        *("-c", by_settings, "restore", "--archive", recorded_story.url),
-        *("--revision", recorded_story.first.revision),
+        *(*shared, "restore", "--latest", "--archive", recorded_story.url),
+        *(*words, "--report", report),
     )
-    assert yaml.safe_load(outcome.out) == routes("/one")
+    assert yaml.safe_load(outcome.out)["services"] == [{"id": "1", "plugins": {"cors": {}}}]
+    assert json.loads(report.read_bytes())["stripped"] == [
+        {"key": "/apisix/services/1", "plugins": ["my-plugin"]}
+    ]
+    assert "/apisix/services/1: my-plugin" in outcome.err
+
+
+KEYRINGS = {
+    "none is named": (None, None, "jacks-key"),
+    "encryption is off": (None, [], None),
+    "the gateway's": (None, ["0123456789abcdef", "qeddd145sfvddff3"], "jacks-key"),
+    "another's": (None, ["0123456789abcdef"], None),
+    "the settings'": (["0123456789abcdef"], None, None),
+    "the command line's above the settings'": (["0123456789abcdef"], ["qeddd145sfvddff3"], "jacks-key"),
+    "a gateway's config.yaml": (
+        None,
+        {"apisix": {"data_encryption": {"keyring": ["qeddd145sfvddff3"]}}},
+        "jacks-key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("by_settings", "by_file", "key"), KEYRINGS.values(), ids=KEYRINGS)
+def test_a_consumers_key_is_opened_by_the_keyring(
+    by_settings: object,
+    by_file: object,
+    key: str | None,
+    recorded_story: Story,
+    settings: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "keyring").write_text(json.dumps(by_file))
+    outcome = called(
+        *("-c", settings(apisix={"keyring": by_settings}), "restore", "--latest"),
+        *("--archive", recorded_story.url),
+        *(() if by_file is None else ("--keyring", tmp_path / "keyring")),
+    )
+    (consumer,) = yaml.safe_load(outcome.out)["consumers"]
+    assert consumer["plugins"]["key-auth"]["key"] == (key or recorded_story.sealed)
 
 
 def test_the_file_appears_whole_and_private(recorded_story: Story, tmp_path: Path) -> None:
