@@ -8,6 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from replicator.apisix import DEFAULT_KEYRING, Options
+
 TRICKY_TEXTS = [
     *("", "yes", "No", "on", "null", "~", "true", "012", "08", "1e3", "0x1F", "0b101", "1_000", "_1", ".5"),
     *("12:30", ".inf", ".nan", "-", "- x", "? x", "a: b", "---", "...", "&a", "*a", "!!str x", "%TAG", "@"),
@@ -48,6 +50,24 @@ odd_values = st.recursive(
     max_leaves=8,
 )
 """Any JSON value."""
+
+names = st.sampled_from(["cors", "csrf", "limit-count", "mine"])
+configurations = st.fixed_dictionaries({}, optional={"key": texts, "redis_password": texts, "x": odd_values})
+routes = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.sampled_from(["0", "1", "other", 1, "no id", None]),
+        "uri": texts,
+        "nodes": odd_values,
+        "plugins": st.dictionaries(names, configurations | odd_values, max_size=3) | st.none(),
+    },
+)
+gateways = st.builds(
+    Options,
+    keyring=st.sampled_from([DEFAULT_KEYRING, ()]),
+    plugins=st.none() | st.frozensets(names),
+    version=st.sampled_from(["3.16", "3.18"]),
+)
 
 _VARIABLE = re.compile(r"\$\{\{\s*([A-Za-z0-9_]+[:=]?.*?)\s*\}\}", re.DOTALL | re.ASCII)
 

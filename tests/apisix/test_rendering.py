@@ -9,18 +9,19 @@ import pytest
 from gateway_values import (
     TRICKY_TEXTS,
     dumped,
+    gateways,
     lua,
     odd_values,
+    routes,
     substituted,
     substituted_after_parsing,
     texts,
     values,
 )
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from replicator.apisix import Options, Rendering, cjson, render
-from replicator.apisix.plain import ShortCut
 from replicator.errors import UsageError
 
 Lyaml = "Callable[[bytes], Any]"
@@ -123,66 +124,6 @@ def test_json_carries_all_that_etcd_holds(contents: list[Any]) -> None:
     expected = {"plugin_metadata": [cjson.decode(value) for _, value in state]} if state else {}
     assert repr(lua(read)) == repr(lua(expected))
     assert not rendering.report.refused
-
-
-names = st.sampled_from(["cors", "csrf", "limit-count", "mine"])
-configurations = st.fixed_dictionaries({}, optional={"key": texts, "redis_password": texts, "x": odd_values})
-routes = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": st.sampled_from(["0", "1", "other", 1, "no id", None]),
-        "uri": texts,
-        "nodes": odd_values,
-        "plugins": st.dictionaries(names, configurations | odd_values, max_size=3) | st.none(),
-    },
-)
-spellings = st.sampled_from(
-    [{"separators": (",", ":")}, {}, {"separators": (",", ":"), "indent": "\t"}, {"ensure_ascii": False}]
-)
-gateways = st.builds(
-    Options,
-    keyring=st.sampled_from([OPTIONS.keyring, ()]),
-    plugins=st.none() | st.frozensets(names),
-    version=st.sampled_from(["3.16", "3.18"]),
-)
-
-
-@settings(max_examples=300)
-@given(st.lists(st.tuples(routes, spellings), max_size=6), gateways, st.sampled_from(["yaml", "json"]))
-def test_the_short_cut_changes_nothing(
-    lyaml: Lyaml, stored: list[Any], options: Options, format_: Any
-) -> None:
-    state = [
-        (b"/apisix/routes/%d" % number, json.dumps(route, **spelling).replace("/", "\\/").encode())
-        for number, (route, spelling) in enumerate(stored)
-    ]
-    short = render(state, options, format_)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ShortCut, "entry", lambda *_: None)
-        patch.setattr("replicator.apisix.rendering.plain_text", lambda _: None)
-        long = render(state, options, format_)
-    read = lyaml if format_ == "yaml" else cjson.decode
-    assert lua(read(text(short))) == lua(read(text(long)))
-    assert short.report == long.report
-
-
-def test_the_short_cut_is_taken_by_ordinary_routes() -> None:
-    """Else the property above would show nothing, and the file would take minutes."""
-    route = {
-        "uri": "/a/*",
-        "id": "1",
-        "plugins": {"limit-count": {"count": 2, "key": "remote_addr"}, "cors": {}},
-        "upstream": {"nodes": [{"host": "10.0.0.1", "port": 80, "weight": 1}], "type": "roundrobin"},
-        "desc": "a full sentence, with $dollar and manual release; 2026-01-01T00:00:00.000000Z",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delattr("replicator.apisix.rendering.judge")
-        for value in (
-            json.dumps(route),
-            json.dumps(route).replace("/", "\\/"),
-            json.dumps({"id": "1"} | route),
-        ):
-            assert b'- {"id":"1",' in text(render([(b"/apisix/routes/1", value.encode())], OPTIONS))
 
 
 keys = st.builds(
