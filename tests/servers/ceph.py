@@ -43,6 +43,7 @@ run dir = {folder}
 crash dir = {folder}
 admin socket =
 log file = {folder}/$name.log
+mon cluster log file = {folder}/cluster.log
 plugin dir = {libraries}/ceph
 erasure code dir = {libraries}/ceph/erasure-code
 osd class dir = {libraries}/rados-classes
