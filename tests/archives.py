@@ -8,28 +8,30 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import structlog
-from generators import START
+from etcd_model import EtcdModel
+from generators import START, played, steps
+from hypothesis import strategies as st
+from memory_store import MemoryStore
 from servers.clock import SteppedClock
 from structlog.testing import LogCapture
 
 from replicator.core import documents, names
 from replicator.core.documents import Archive
+from replicator.core.records import Batch
 from replicator.core.state import State
 from replicator.flows.checkpoints import FREE, Checkpoints
 from replicator.flows.link import Link
 from replicator.flows.open_epoch import Base, open_epoch
 from replicator.flows.persist import Persistence
 from replicator.flows.snapshots import Snapshots
+from replicator.flows.tip import Watermark
 from replicator.ports import SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from etcd_model import EtcdModel
-    from memory_store import MemoryStore
-
-    from replicator.core.records import Batch, Record
-    from replicator.flows.tip import Tip, Watermark
+    from replicator.core.records import Record
+    from replicator.flows.tip import Tip
 
 PREFIX = "/apisix"
 TICK = timedelta(microseconds=1)
@@ -118,3 +120,41 @@ class Scribe:
         self.tip.observe(watermark)
         self.known[-1].through = self.tip.watermark
         Checkpoints(self.store, FREE, self._clock, self._log).write(self.tip)
+
+
+pauses = st.sampled_from([TICK, timedelta(seconds=0.5), timedelta(seconds=3)])
+
+
+@st.composite
+def archives(draw) -> Scribe:
+    """Return a scribe that has written an archive of up to three epochs, cut at random everywhere."""
+    scribe = Scribe(MemoryStore())
+    etcd = EtcdModel(draw(st.integers(1, 9)))
+    now = START
+    for number in range(draw(st.integers(1, 3))):
+        if number and draw(st.booleans()):  # etcd is set back
+            revision = draw(st.sampled_from(sorted(etcd.states)))
+            etcd = EtcdModel(revision, etcd.states[revision])
+        played(etcd, draw(steps))  # while nobody watches
+        now += draw(pauses)
+        scribe.open(etcd, now)
+        unseen = len(etcd.history)
+        played(etcd, draw(steps))
+        waiting: list[Batch] = []
+        for revision, events in etcd.history[unseen:]:
+            now += draw(pauses)
+            waiting.append(Batch(revision, now, events))
+            if draw(st.booleans()):
+                continue
+            now += draw(pauses)
+            scribe.append(waiting, Watermark(revision, now) if draw(st.booleans()) else None)
+            waiting = []
+            if draw(st.booleans()):
+                scribe.snapshot()
+        now += draw(pauses)
+        watermark = Watermark(etcd.head, now)
+        if waiting:
+            scribe.append(waiting, watermark if draw(st.booleans()) else None)
+        if draw(st.booleans()):
+            scribe.watch_on(watermark)
+    return scribe

@@ -7,9 +7,9 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from archives import TICK, Known, Scribe
+from archives import TICK, Known, Scribe, archives
 from etcd_model import EtcdModel
-from generators import START, played, steps
+from generators import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
@@ -21,43 +21,6 @@ from replicator.errors import ArchiveDamaged, TargetNotRestorable, UsageError
 from replicator.flows.restore import restore
 from replicator.flows.resume import resume
 from replicator.flows.tip import Watermark
-
-pauses = st.sampled_from([TICK, timedelta(seconds=0.5), timedelta(seconds=3)])
-
-
-@st.composite
-def archives(draw) -> Scribe:
-    """Return a scribe that has written an archive of up to three epochs, cut at random everywhere."""
-    scribe = Scribe(MemoryStore())
-    etcd = EtcdModel(draw(st.integers(1, 9)))
-    now = START
-    for number in range(draw(st.integers(1, 3))):
-        if number and draw(st.booleans()):  # etcd is set back
-            revision = draw(st.sampled_from(sorted(etcd.states)))
-            etcd = EtcdModel(revision, etcd.states[revision])
-        played(etcd, draw(steps))  # while nobody watches
-        now += draw(pauses)
-        scribe.open(etcd, now)
-        unseen = len(etcd.history)
-        played(etcd, draw(steps))
-        waiting: list[Batch] = []
-        for revision, events in etcd.history[unseen:]:
-            now += draw(pauses)
-            waiting.append(Batch(revision, now, events))
-            if draw(st.booleans()):
-                continue
-            now += draw(pauses)
-            scribe.append(waiting, Watermark(revision, now) if draw(st.booleans()) else None)
-            waiting = []
-            if draw(st.booleans()):
-                scribe.snapshot()
-        now += draw(pauses)
-        watermark = Watermark(etcd.head, now)
-        if waiting:
-            scribe.append(waiting, watermark if draw(st.booleans()) else None)
-        if draw(st.booleans()):
-            scribe.watch_on(watermark)
-    return scribe
 
 
 def answer(known: list[Known], target: Target) -> tuple[int, int] | None:
