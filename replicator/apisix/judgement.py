@@ -13,6 +13,7 @@ from replicator.apisix import cjson
 from replicator.apisix.encryption import decrypt_fields
 from replicator.apisix.findings import look_through, told
 from replicator.apisix.identity import Unfit, identified
+from replicator.apisix.keyring import Opener
 from replicator.apisix.report import shortened
 
 if TYPE_CHECKING:
@@ -100,11 +101,13 @@ class Judged:
         item: The item with the id that it has in the file.
         whys: Why it is inexact; empty: it is exact.
         stripped: The plugins that were taken out of it, in their stored order.
+        unopened: How many of its fields look encrypted, and no key opens them.
     """
 
     item: dict[str, Any] = field(repr=False)
     whys: tuple[str, ...]
     stripped: tuple[str, ...]
+    unopened: int
 
 
 def judge(section: str, suffix: str, value: bytes, gateway: Gateway) -> Judged:
@@ -118,16 +121,17 @@ def judge(section: str, suffix: str, value: bytes, gateway: Gateway) -> Judged:
     item = identified(section, suffix, item, reads_credentials=gateway.reads_credentials)
     whys: tuple[str, ...] = ()
     stripped: tuple[str, ...] = ()
+    opener = Opener(gateway.keyring)
     if section == "plugin_metadata":
         if fits:
-            _decrypt_metadata(suffix, item, gateway)
+            _decrypt_metadata(suffix, item, gateway, opener)
         else:
             whys = ("the stored id is missing or differs: only a file's metadata is checked and completed",)
     elif section in _BEARS_PLUGINS and isinstance(item.get("plugins"), dict):
         _check_plugins(item["plugins"])
         item["plugins"], stripped = _strip(item["plugins"], gateway.loaded(section))
-        _decrypt_plugins(item["plugins"], gateway.encrypted(section), gateway.keyring)
-    return Judged(item, whys, stripped)
+        _decrypt_plugins(item["plugins"], gateway.encrypted(section), opener)
+    return Judged(item, whys, stripped, opener.unopened)
 
 
 def _object(section: str, value: bytes) -> dict[str, Any]:
@@ -154,14 +158,14 @@ def _strip(plugins: dict[str, Any], loaded: Names | None) -> tuple[dict[str, Any
     return kept, tuple(name for name in plugins if name not in loaded)
 
 
-def _decrypt_plugins(plugins: dict[str, Any], encrypted: Mapping[str, Paths], keyring: Keyring) -> None:
+def _decrypt_plugins(plugins: dict[str, Any], encrypted: Mapping[str, Paths], opener: Opener) -> None:
     for name in plugins.keys() & encrypted.keys():
-        decrypt_fields(plugins[name], encrypted[name], keyring.decrypt)
+        decrypt_fields(plugins[name], encrypted[name], opener)
 
 
-def _decrypt_metadata(plugin: str, item: dict[str, Any], gateway: Gateway) -> None:
+def _decrypt_metadata(plugin: str, item: dict[str, Any], gateway: Gateway, opener: Opener) -> None:
     if gateway.keyring and (gateway.plugins is None or plugin in gateway.plugins):
-        decrypt_fields(item, gateway.fields.in_metadata.get(plugin, ()), gateway.keyring.decrypt)
+        decrypt_fields(item, gateway.fields.in_metadata.get(plugin, ()), opener)
 
 
 def carry(item: Any, section: str, carrier: Carrier) -> tuple[str, ...]:

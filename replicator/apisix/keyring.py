@@ -38,13 +38,30 @@ class Keyring:
 
         A result that is no UTF-8 has its odd bytes as surrogates, as in `replicator.apisix.cjson`.
         """
-        data = _from_base64(text)
-        if data and len(data) % BLOCK_BYTES == 0:
+        if data := _whole_blocks(text):
             for cipher in self._ciphers:
                 plain = cipher.decrypt(data)
                 if plain is not None:
                     return plain.decode("utf-8", "surrogateescape")
         return text
+
+
+class Opener:
+    """Opens the fields of one item, and counts in `unopened` those that look encrypted and that no key opens.
+
+    To look encrypted proves nothing: it is base64 of whole blocks, and so may a plain secret be.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.unopened = 0
+        self._keyring = keyring
+
+    def __call__(self, text: str) -> str:
+        """Return what *text* encrypts, or *text* itself: see `Keyring.decrypt`."""
+        plain = self._keyring.decrypt(text)
+        if plain is text and _whole_blocks(text):
+            self.unopened += 1
+        return plain
 
 
 class _Cipher:
@@ -66,6 +83,12 @@ class _Cipher:
         if not 1 <= padding <= BLOCK_BYTES or last[-padding:] != last[-1:] * padding:
             return None
         return _xor(self._blocks(data), masks)[:-padding]
+
+
+def _whole_blocks(text: str) -> bytes:
+    """Return the bytes of *text* if they are such as encryption makes; else none."""
+    data = _from_base64(text) or b""
+    return b"" if len(data) % BLOCK_BYTES else data
 
 
 def _from_base64(text: str) -> bytes | None:

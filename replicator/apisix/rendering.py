@@ -90,6 +90,7 @@ class _Builder:
         self._ignored: list[bytes] = []
         self._whys: dict[bytes, tuple[str, ...]] = {}
         self._stripped: list[tuple[bytes, tuple[str, ...]]] = []
+        self._unopened: list[bytes] = []
         self._services_with_plugins: dict[str, bytes] = {}
         self._services_of_streams: set[str] = set()
 
@@ -135,6 +136,8 @@ class _Builder:
             self._whys[key] = whys
         if judged.stripped:
             self._stripped.append((key, judged.stripped))
+        if judged.unopened:
+            self._unopened.append(key)
         self._note_service_use(key, section, suffix, judged)
 
     def _note_service_use(self, key: bytes, section: str, suffix: str, judged: Judged) -> None:
@@ -163,6 +166,7 @@ class _Builder:
             tuple(shown(key) for key in self._ignored),
             tuple(Inexact(shown(key), "; ".join(whys)) for key, whys in sorted(self._whys.items())),
             tuple(Stripped(shown(key), tuple(map(shown_name, names))) for key, names in self._stripped),
+            tuple(map(shown, self._unopened)),
         )
 
 

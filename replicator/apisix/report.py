@@ -42,12 +42,17 @@ class Stripped(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that was left out or altered, each list in the order of the keys."""
+    """All that was left out or altered, each list in the order of the keys.
+
+    `unopened` names items in the file that have a field which looks encrypted, and no key opens it. It may
+    be a plain secret that only looks so.
+    """
 
     refused: tuple[Refusal, ...] = ()
     ignored: tuple[str, ...] = ()
     inexact: tuple[Inexact, ...] = ()
     stripped: tuple[Stripped, ...] = ()
+    unopened: tuple[str, ...] = ()
 
 
 def shown(raw: bytes) -> str:

@@ -38,6 +38,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         ignored: Keys that are no configuration.
         inexact: Items that are in the file although the gateway will hold them a little differently.
         stripped: Items that are in the file without plugins which the gateway doesn't load.
+        unopened: Items in the file with a field that looks encrypted, and no key of the keyring opens it.
     """
 
     archive_id: str
@@ -51,6 +52,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     inexact: tuple[Inexact, ...] = ()
     stripped: tuple[Stripped, ...] = ()
+    unopened: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Answer:
         yield from _listed(
             "without plugins", [f"{one.key}: {', '.join(one.plugins)}" for one in told.stripped]
         )
+        yield from _listed("perhaps still encrypted, no key of the keyring opens", list(told.unopened))
         yield from _listed("ignored", list(told.ignored))
 
 
@@ -127,6 +130,7 @@ def _told(restored: Restored, report: Report) -> Told:
         ignored=report.ignored,
         inexact=report.inexact,
         stripped=report.stripped,
+        unopened=report.unopened,
     )
 
 

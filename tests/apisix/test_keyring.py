@@ -11,7 +11,7 @@ from gateway_cases import encrypted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.apisix.keyring import Keyring
+from replicator.apisix.keyring import Keyring, Opener
 
 KEYS = (b"0123456789abcdef", b"qeddd145sfvddff3", b"AAAAAAAAAAAAAAAAbbbbbbbbbbbbbbbb")
 
@@ -80,3 +80,10 @@ def test_an_empty_keyring_opens_nothing_and_shows_nothing() -> None:
     assert Keyring([]).decrypt(text) == text
     assert not Keyring([])
     assert "0123456789abcdef" not in repr(Keyring(KEYS))
+
+
+def test_what_looks_encrypted_and_stays_shut_is_counted() -> None:
+    opener = Opener(Keyring(KEYS[:1]))
+    texts = [encrypted(b"opens", KEYS[0]), encrypted(b"shut", KEYS[1]), "plain", "", "QUJD"]
+    assert [opener(text) for text in texts] == ["opens", *texts[1:]]
+    assert opener.unopened == 1

@@ -114,7 +114,7 @@ def test_the_report_says_what_the_contract_says(recorded_story: Story, tmp_path:
     told = json.loads(report.read_bytes())
     assert told.keys() == {
         *("archive_id", "epoch", "revision", "time", "late_by", "state_digest", "keys"),
-        *("refused", "ignored", "inexact", "stripped"),
+        *("refused", "ignored", "inexact", "stripped", "unopened"),
     }
     assert (told["epoch"], told["revision"], told["late_by"]) == (1, recorded_story.flawed.revision, 0)
     assert datetime.fromisoformat(told["time"]) < recorded_story.flawed.after
@@ -182,6 +182,9 @@ def test_a_consumers_key_is_opened_by_the_keyring(
     )
     (consumer,) = yaml.safe_load(outcome.out)["consumers"]
     assert consumer["plugins"]["key-auth"]["key"] == (key or recorded_story.sealed)
+    is_shut = key is None and by_file != []
+    assert ("perhaps still encrypted" in outcome.err) == is_shut
+    assert ("  /apisix/consumers/jack" in outcome.err) == is_shut
 
 
 def test_the_file_appears_whole_and_private(recorded_story: Story, tmp_path: Path) -> None:
