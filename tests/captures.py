@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from archives import PREFIX, quiet_log
@@ -22,14 +23,31 @@ from replicator.ports import Delivery, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from etcd_model import EtcdModel
 
+    from replicator.core.objects import Segment
     from replicator.core.records import Batch, Record
-    from replicator.ports import ObjectStore, Source
+    from replicator.ports import Clock, ObjectStore, Source
 
 AT_ONCE = GroupCommit(0.0, 1 << 20)
 IN_AN_HOUR = GroupCommit(3600.0, 1 << 20)
+
+
+class LeapingClock(SystemClock):
+    """The system's clock, moved on by what the test has it leap; `monotonic` is left alone."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the time with all leaps."""
+        return super().now() + self._ahead
+
+    def leap(self, seconds: float) -> None:
+        """Let so much time pass at once, for everyone."""
+        self._ahead += timedelta(seconds=seconds)
 
 
 class ModelSource:
@@ -41,15 +59,15 @@ class ModelSource:
         outages: So many calls of `status` fail.
     """
 
-    def __init__(self, etcd: EtcdModel) -> None:
+    def __init__(self, etcd: EtcdModel, clock: Clock | None = None) -> None:
         self.etcd = etcd
+        self.clock = clock or SystemClock()
         self.cluster_id = "c1"
         self.outages = 0
         self._compacted = 0
         self._connection = 0
         self._interrupted = False
         self._changed = threading.Condition()
-        self._clock = SystemClock()
 
     @contextmanager
     def changing(self) -> Iterator[EtcdModel]:
@@ -68,7 +86,7 @@ class ModelSource:
 
     def again(self) -> ModelSource:
         """Return another connection to the same etcd, as a next process would have it."""
-        twin = ModelSource(self.etcd)
+        twin = ModelSource(self.etcd, self.clock)
         twin.cluster_id, twin._compacted, twin._changed = self.cluster_id, self._compacted, self._changed
         return twin
 
@@ -102,10 +120,10 @@ class ModelSource:
                     raise SourceUnavailable("the watch was cut off")
                 news = tuple(revision for revision in self.etcd.history if revision[0] > cursor)
                 cursor = max(cursor, self.etcd.head)
-                is_last = self._interrupted
+                is_last, moment = self._interrupted, self.clock.now()
             if news:
-                yield Delivery(self._clock.now(), news)
-            yield Delivery(self._clock.now(), (), through=cursor)
+                yield Delivery(self.clock.now(), news)
+            yield Delivery(moment, (), through=cursor)
             if is_last:
                 return
 
@@ -127,7 +145,8 @@ class Running:
         self, source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE, every: str = "@every 1h"
     ) -> None:
         bound, self._kept = quiet_log()
-        link = Link(source, PREFIX, store, SystemClock(), bound)
+        clock = source.clock if isinstance(source, ModelSource) else SystemClock()
+        link = Link(source, PREFIX, store, clock, bound)
         self.store = store
         self.capture = Capture(link, CaptureRules(commit, Schedule(every), FREE))
         self.failure: BaseException | None = None
@@ -190,13 +209,14 @@ def capturing(source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE)
     running.stop()
 
 
+def segments(store: ObjectStore, epoch: int = 1) -> list[Segment]:
+    """Return every segment in the log of *epoch*."""
+    return [objects.decode_segment(store.get(str(name)), str(name)) for name in log(store, epoch)]
+
+
 def batches(store: ObjectStore, epoch: int = 1) -> list[Batch]:
     """Return every batch in the log of *epoch*."""
-    return [
-        batch
-        for name in log(store, epoch)
-        for batch in objects.decode_segment(store.get(str(name)), str(name)).batches
-    ]
+    return [batch for segment in segments(store, epoch) for batch in segment.batches]
 
 
 def recorded(store: ObjectStore) -> list[tuple[int, int]]:

@@ -76,7 +76,7 @@ class Follower:
         if status.head == self._cursor:
             self._observe(Watermark(status.head, asked.not_before))
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
-        seen_whole_at = asked.not_after if status.tells_progress else None
+        seen_whole_at = asked.not_before if status.tells_progress else None
         for delivery in self._link.source.watch(self._cursor):
             late = [revision for revision in delivery.revisions if revision[0] <= status.head]
             self._inbox.put(self._stamper.late(late, missed))
