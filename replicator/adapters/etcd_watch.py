@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from replicator.ports import Clock
 
 _PROGRESS_S = 1.0
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _HEAD_TIMEOUT_S = 2
 
 # After `finish`: how often etcd is asked whether that was all, and how many times before we believe it.
@@ -116,8 +117,8 @@ class Watch:
         try:
             answer = self._client.kvstub.Range(request, timeout=_HEAD_TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                self._call.cancel()  # our token ran out; a new connection gets a new one
+            if error.code() not in _PASSING:
+                self._call.cancel()  # our token ran out, say; a new connection gets a new one
             return None
         head = int(answer.header.revision)
         self._heads.append((asked_at, head))

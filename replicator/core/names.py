@@ -25,15 +25,20 @@ class LogName(NamedTuple):
 
 
 class SnapshotName(NamedTuple):
-    """A snapshot's name: the state at *revision*, which was stamped *observed_at* (aware, UTC)."""
+    """A snapshot's name: the state at *revision*, which was stamped *observed_at* (aware, UTC).
+
+    An epoch's base lies in a folder of its own, where what attempts to open the epoch have left is never
+    looked for: only the one that the epoch's document names counts.
+    """
 
     epoch: int
     revision: int
     observed_at: datetime
+    is_base: bool = False
 
     def __str__(self) -> str:
-        stamp = self.observed_at.strftime(_TIME)
-        return f"{snapshot_folder(self.epoch)}{self.revision:020d}@{stamp}.jsonl.zst"
+        folder = f"e{self.epoch:08d}/base/" if self.is_base else snapshot_folder(self.epoch)
+        return f"{folder}{self.revision:020d}@{self.observed_at.strftime(_TIME)}.jsonl.zst"
 
 
 def epoch_document(epoch: int) -> str:
@@ -47,7 +52,7 @@ def log_folder(epoch: int) -> str:
 
 
 def snapshot_folder(epoch: int) -> str:
-    """Return what the names of all snapshots of *epoch* begin with."""
+    """Return what the names of all snapshots of *epoch* but its base begin with."""
     return f"e{epoch:08d}/snapshots/"
 
 
@@ -58,7 +63,7 @@ def parse_log(name: str) -> LogName | None:
 
 
 def parse_snapshot(name: str) -> SnapshotName | None:
-    """Return what *name* says, or None if it isn't a snapshot's."""
+    """Return what *name* says, or None if it isn't a snapshot's, or is a base's."""
     match = _SNAPSHOT.fullmatch(name)
     if match is None:
         return None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from replicator.core.quantities import format_time
-from replicator.errors import ArchiveDamaged, TargetNotRestorable
+from replicator.errors import TargetNotRestorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,13 +63,7 @@ class Span:
         return self.following.follows if self.following else None
 
     def counts(self, snapshot: SnapshotName) -> bool:
-        """Tell whether *snapshot* is one of this epoch's history.
-
-        Others are those of attempts to open the epoch that came to nothing (a crash, or a writer that lost
-        the race for its document), and what a stale writer cut after its end.
-        """
-        if snapshot.revision <= self.epoch.base:
-            return str(snapshot) == self.epoch.snapshot
+        """Tell whether *snapshot* is one of this epoch's history, and not what a stale writer cut later."""
         return self.end is None or snapshot.revision <= self.end.position.revision
 
     def excludes(self, target: Target) -> bool:
@@ -122,23 +116,14 @@ def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
 
 
 def choose_snapshot(target: Target, span: Span, snapshots: Iterable[SnapshotName]) -> Plan:
-    """Return the plan for *target* within *span*; *snapshots* are all of its epoch's, in order.
-
-    Raises:
-        ArchiveDamaged: Not even the epoch's base snapshot is there.
-    """
-    chosen: SnapshotName | None = None
-    until = span.end.position.revision if span.end else None
-    for name in filter(span.counts, snapshots):
+    """Return the plan for *target* within *span*; *snapshots* are its epoch's, in order, the base first."""
+    base, *later = filter(span.counts, snapshots)
+    chosen, until = base, span.end.position.revision if span.end else None
+    for name in later:
         if is_before(target, name.revision, name.observed_at):
             until = name.revision
             break
         chosen = name
-    if chosen is None:
-        raise ArchiveDamaged(
-            f"{span.epoch.snapshot} is missing: it is the base of epoch {span.epoch.epoch}",
-            hint="bring the object back from a replica or an older version of the bucket",
-        )
     return Plan(span, chosen, until)
 
 

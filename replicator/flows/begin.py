@@ -37,7 +37,11 @@ def begin(link: Link, persistence: Persistence) -> Tip:
             hint="give each prefix an archive of its own",
         )
     if archive is not None and any(read_epochs(link.store)):
-        tip = resume(link.store, link.writer)
+        tip = resume(
+            link.store,
+            link.writer,
+            lambda damage: link.log.error("snapshot.damaged", cause=str(damage)),
+        )
         link.log.info("capture.resumed", epoch=tip.epoch.epoch, revision=tip.state.revision)
         return tip
     return _found(link, persistence, archive)

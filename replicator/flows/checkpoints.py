@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from replicator.core import documents, names
 from replicator.core.documents import Checkpoint
-from replicator.errors import ObjectChanged, ObjectMissing, StoreUnavailable
+from replicator.errors import ArchiveDamaged, ObjectChanged, ObjectMissing, StoreUnavailable, WriterFenced
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -50,7 +50,11 @@ class Checkpoints:
             self.write(tip)
 
     def write(self, tip: Tip) -> None:
-        """Write the checkpoint now."""
+        """Write the checkpoint now.
+
+        Raises:
+            WriterFenced: It tells of a log that has gone beyond ours: another writer goes on there.
+        """
         body = documents.encode(
             Checkpoint(
                 position=tip.position,
@@ -62,17 +66,32 @@ class Checkpoints:
         )
         self._written_at, self._revision = self._clock.monotonic(), tip.state.revision
         try:
-            self._replace(body)
-        except (StoreUnavailable, ObjectChanged) as error:
+            self._replace(body, tip)
+        except StoreUnavailable as error:
             self._known = None
-            self._log.warning("checkpoint.missed", cause=str(error) or "another writer was quicker")
+            self._log.warning("checkpoint.missed", cause=str(error))
+        except ObjectChanged:
+            self._known = None
+            self._log.warning("checkpoint.missed", cause="another writer was quicker")
+            self._read(tip)
 
-    def _replace(self, body: bytes) -> None:
+    def _read(self, tip: Tip) -> None:
+        """Look at what is there, before it is replaced: it may be a later writer's."""
+        try:
+            self._known = self._store.get(names.CHECKPOINT)
+            held = documents.decode(Checkpoint, self._known, names.CHECKPOINT)
+        except (ObjectMissing, ArchiveDamaged, StoreUnavailable):
+            return
+        if held.position > tip.position:
+            raise WriterFenced(
+                f"another writer has gone on to revision {held.position.revision} of epoch "
+                f"{held.position.epoch}: this one must not go on",
+                hint="let one `replicator run` at a time write an archive",
+            )
+
+    def _replace(self, body: bytes, tip: Tip) -> None:
         if self._known is None:
-            try:
-                self._known = self._store.get(names.CHECKPOINT)
-            except ObjectMissing:
-                self._known = None
+            self._read(tip)
         self._store.replace(names.CHECKPOINT, self._known, body)
         self._known = body
         self._log.debug("checkpoint.stored")

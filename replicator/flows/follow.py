@@ -30,6 +30,9 @@ _LIVE_WITHIN = timedelta(seconds=5)
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 5.0
 
+_SEAL_PATIENCE_S = 5.0
+_SEAL_POLL_S = 0.01
+
 
 class Follower:
     """Puts all that happens after *tip* into *inbox*, until *stopping* is set or the history breaks."""
@@ -41,29 +44,40 @@ class Follower:
         self._stopping = stopping
         self._stamper = Stamper(tip.watermark.moment)
         self._cursor = tip.watermark.revision
+        self._delay_s = _FIRST_DELAY_S
 
     def follow(self) -> str | None:
         """Return why etcd's history doesn't continue ours, as `Epoch.reason` says it; None when stopped.
 
         An etcd that is away is waited for.
         """
-        delay_s = _FIRST_DELAY_S
         while not self._stopping.is_set():
             try:
+                self._await_seal()
                 asked_at = self._link.clock.now()
                 status = self._link.source.status()
                 reason = break_in_lineage(self._link.source, status, self._tip, self._cursor)
                 if reason is not None:
                     return reason
-                delay_s = _FIRST_DELAY_S
                 self._watch(status, Window(asked_at, self._link.clock.now()))
             except Compacted:
                 return "compacted"
             except SourceUnavailable as error:
-                self._link.log.warning("watch.lost", cause=str(error), retry_in_s=delay_s)
-                self._stopping.wait(delay_s)
-                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+                self._link.log.warning("watch.lost", cause=str(error), retry_in_s=self._delay_s)
+                self._stopping.wait(self._delay_s)
+                self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
         return None
+
+    def _await_seal(self) -> None:
+        """Let all that came be sealed, so that the lineage is compared at the cursor itself.
+
+        Not for ever: while the store is away nothing is sealed, and etcd may be compacting.
+        """
+        self._inbox.flush()
+        deadline = self._link.clock.monotonic() + _SEAL_PATIENCE_S
+        while self._tip.sealed[0] < self._cursor and self._link.clock.monotonic() < deadline:
+            if self._stopping.wait(_SEAL_POLL_S):
+                return
 
     def _watch(self, status: SourceStatus, asked: Window) -> None:
         """Watch until the stream ends; what was committed by *status* comes late.
@@ -78,6 +92,7 @@ class Follower:
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
         seen_whole_at = asked.not_before if status.tells_progress else None
         for delivery in self._link.source.watch(self._cursor):
+            self._delay_s = _FIRST_DELAY_S  # a stream that ends before it says anything is none
             late = [revision for revision in delivery.revisions if revision[0] <= status.head]
             self._inbox.put(self._stamper.late(late, missed))
             self._inbox.put(self._stamp(delivery.revisions[len(late) :], delivery.at, seen_whole_at))

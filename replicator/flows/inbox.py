@@ -54,6 +54,7 @@ class Inbox:
         self._first_came_at = 0.0
         self._watermark: Watermark | None = None
         self._closed = False
+        self._is_hurried = False
 
     def put(self, batches: Iterable[Batch]) -> None:
         """Append *batches*; blocks while the inbox is full, returns at once when it is closed."""
@@ -74,6 +75,12 @@ class Inbox:
         with self._changed:
             self._watermark = watermark
 
+    def flush(self) -> None:
+        """Let `take` give out what waits, and the watermark behind it, without delay."""
+        with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Let `take` give out what waits without delay, and then say that it was the last."""
         with self._changed:
@@ -84,11 +91,12 @@ class Inbox:
         """Return the next segment's batches as soon as they are due; none if *patience_s* passes before."""
         deadline = self._clock.monotonic() + patience_s
         with self._changed:
-            while not self._closed and (wait_s := self._wait_s(deadline)) > 0:
+            while not self._closed and not self._is_hurried and (wait_s := self._wait_s(deadline)) > 0:
                 self._changed.wait(wait_s)
-            batches = self._cut() if self._closed or self._is_due() else ()
+            batches = self._cut() if self._closed or self._is_hurried or self._is_due() else ()
             self._changed.notify_all()
             all_taken = not self._waiting
+            self._is_hurried = self._is_hurried and not all_taken
             return Haul(batches, self._watermark if all_taken else None, self._closed and all_taken)
 
     def _wait_s(self, deadline: float) -> float:

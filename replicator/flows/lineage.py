@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def break_in_lineage(source: Source, status: SourceStatus, tip: Tip, cursor: int) -> str | None:
     """Return why etcd's history doesn't continue ours, as `Epoch.reason` says it; None if it does.
 
-    What etcd held at the revision that we sealed last is read and compared whole. A compaction behind
-    that revision leaves nothing to compare; the watch then tells whether it went past the cursor as well.
+    What etcd holds at the revision that we sealed last, bookmarks included, is read and compared whole:
+    an etcd that was set back to before it, and has come as far again since, differs there.
 
     Args:
         source: The etcd, connected.
@@ -32,4 +32,5 @@ def break_in_lineage(source: Source, status: SourceStatus, tip: Tip, cursor: int
     try:
         return None if digest_of(source.read(revision)) == digest else "diverged"
     except Compacted:
-        return None
+        # What we have not sealed yet may still be there to be watched; the watch tells.
+        return "compacted" if revision >= cursor else None

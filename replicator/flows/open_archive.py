@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from replicator.core import documents, names
 from replicator.core.documents import Archive, Checkpoint, Epoch
+from replicator.core.names import SnapshotName
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from replicator.core.names import LogName, SnapshotName
+    from replicator.core.names import LogName
     from replicator.ports import ObjectStore
 
 
@@ -82,9 +83,10 @@ def read_epochs(store: ObjectStore) -> Iterator[Epoch]:
             return
 
 
-def snapshots(store: ObjectStore, epoch: int) -> Iterator[SnapshotName]:
-    """Yield the names of *epoch*'s snapshots, by revision."""
-    for name in store.names(names.snapshot_folder(epoch)):
+def snapshots(store: ObjectStore, epoch: Epoch) -> Iterator[SnapshotName]:
+    """Yield the names of *epoch*'s snapshots, by revision, the base first."""
+    yield SnapshotName(epoch.epoch, epoch.base, epoch.observed_at, is_base=True)
+    for name in store.names(names.snapshot_folder(epoch.epoch)):
         parsed = names.parse_snapshot(name)
         if parsed is not None:
             yield parsed

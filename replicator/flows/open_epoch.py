@@ -77,7 +77,7 @@ def open_epoch(
     if before is not None:
         observed_at = max(observed_at, before.watermark.moment + timedelta(microseconds=1))
     revision = base.state.revision
-    name = SnapshotName(number, revision, observed_at)
+    name = SnapshotName(number, revision, observed_at, is_base=True)
     header = Header(
         kind="snapshot", archive_id=archive_id, epoch=number, revision=revision, writer=link.writer
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
+from replicator.core.frame import DAMAGE_HINT
 from replicator.core.plan import choose_snapshot, choose_spans, is_after, late_by, tail
 from replicator.core.quantities import format_time
 from replicator.core.records import Position
@@ -16,6 +17,7 @@ from replicator.flows.fetch import fetch
 from replicator.flows.open_archive import log, open_archive, snapshots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from replicator.core.documents import Archive, Epoch
@@ -59,8 +61,16 @@ class Restored:
         return self.replay.state
 
 
-def restore(store: ObjectStore, target: Target) -> Restored:
+def restore(
+    store: ObjectStore, target: Target, on_damaged: Callable[[ArchiveDamaged], None] | None = None
+) -> Restored:
     """Return the state at *target*.
+
+    Args:
+        store: Where the archive is.
+        target: The moment that is wanted.
+        on_damaged: Hears of a damaged snapshot, which is then passed over for the one before it; without
+            it, damage is refused.
 
     Raises:
         UsageError: There is no archive in *store*.
@@ -71,13 +81,23 @@ def restore(store: ObjectStore, target: Target) -> Restored:
     *newer, oldest = choose_spans(target, opened.epochs)
     for span in newer:
         with suppress(TargetNotRestorable):
-            return _restore(store, target, opened, span)
-    return _restore(store, target, opened, oldest)
+            return _restore(store, target, opened, span, on_damaged)
+    return _restore(store, target, opened, oldest, on_damaged)
 
 
-def _restore(store: ObjectStore, target: Target, opened: Opened, span: Span) -> Restored:
-    plan = choose_snapshot(target, span, snapshots(store, span.epoch.epoch))
-    replay = _replay(store, target, opened.archive, plan)
+def _restore(
+    store: ObjectStore,
+    target: Target,
+    opened: Opened,
+    span: Span,
+    on_damaged: Callable[[ArchiveDamaged], None] | None,
+) -> Restored:
+    names = list(snapshots(store, span.epoch))
+    plan = choose_snapshot(target, span, names)
+    while (start := _start(store, target, opened.archive, plan, on_damaged)) is None:
+        names.remove(plan.snapshot)
+        plan = choose_snapshot(target, span, names)
+    replay = _replay(store, plan, start)
     reach = _reach(opened, span, replay)
     if not replay.is_complete:
         _check_reach(target, opened, plan, replay, reach)
@@ -92,14 +112,33 @@ def _restore(store: ObjectStore, target: Target, opened: Opened, span: Span) -> 
     )
 
 
-def _replay(store: ObjectStore, target: Target, archive: Archive, plan: Plan) -> Replay:
-    """Fold the plan's snapshot and segments, until the target is met or the log ends."""
+def _start(
+    store: ObjectStore,
+    target: Target,
+    archive: Archive,
+    plan: Plan,
+    on_damaged: Callable[[ArchiveDamaged], None] | None,
+) -> Replay | None:
+    """Return the fold at the plan's snapshot; None if that is damaged and may be passed over."""
     name = str(plan.snapshot)
     try:
         snapshot = objects.decode_snapshot(store.get(name), name)
-        replay = Replay(target, archive.archive_id, plan.snapshot, snapshot)
-        if replay.is_complete:
-            return replay
+        return Replay(target, archive.archive_id, plan.snapshot, snapshot)
+    except ObjectMissing:
+        damage = ArchiveDamaged(f"{name} is missing", hint=DAMAGE_HINT)
+    except ArchiveDamaged as error:
+        damage = error
+    if on_damaged is None or plan.snapshot.is_base:
+        raise damage
+    on_damaged(damage)
+    return None
+
+
+def _replay(store: ObjectStore, plan: Plan, replay: Replay) -> Replay:
+    """Fold the plan's segments into *replay*, until the target is met or the log ends."""
+    if replay.is_complete:
+        return replay
+    try:
         segments = tail(plan, log(store, plan.span.epoch.epoch, plan.snapshot.revision))
         for segment, body in fetch(store, segments):
             replay.take(segment, objects.decode_segment(body, str(segment)))

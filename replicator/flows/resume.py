@@ -9,16 +9,24 @@ from replicator.flows.restore import restore
 from replicator.flows.tip import Tip, Watermark
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replicator.errors import ArchiveDamaged
     from replicator.ports import ObjectStore
 
 
-def resume(store: ObjectStore, writer: str) -> Tip:
+def resume(
+    store: ObjectStore, writer: str, on_damaged: Callable[[ArchiveDamaged], None] | None = None
+) -> Tip:
     """Return the end of the log in *store*, for *writer* to go on from.
+
+    *on_damaged* hears of a damaged snapshot, which is then passed over: recording must not stop for an
+    object that only saves time.
 
     Raises:
         ArchiveDamaged: The log's tail can't be replayed.
     """
-    last = restore(store, Latest())
+    last = restore(store, Latest(), on_damaged)
     replay = last.replay
     return Tip(
         archive_id=last.archive.archive_id,
@@ -31,5 +39,5 @@ def resume(store: ObjectStore, writer: str) -> Tip:
         watermark=Watermark(last.reach.through_revision, last.reach.observed_through),
         snapshot_revision=last.snapshot_revision,
         tail_bytes=replay.tail_bytes,
-        sealed=(last.state.revision, last.state.digest),
+        sealed=(last.reach.through_revision, last.state.digest),
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from replicator.core import objects
 from replicator.core.plan import spans
 from replicator.core.records import Position
-from replicator.errors import ArchiveDamaged
 from replicator.flows.open_archive import log, open_archive, snapshots
 from replicator.flows.restore import Reach
 
@@ -51,7 +50,7 @@ def survey(store: ObjectStore) -> Survey:
 
     Raises:
         UsageError: There is no archive.
-        ArchiveDamaged: An epoch has no snapshot, or its last segment is damaged.
+        ArchiveDamaged: An epoch's last segment is damaged.
     """
     opened = open_archive(store)
     coverage = tuple(_coverage(store, span, opened.checkpoint) for span in spans(opened.epochs))
@@ -60,12 +59,7 @@ def survey(store: ObjectStore) -> Survey:
 
 def _coverage(store: ObjectStore, span: Span, checkpoint: Checkpoint | None) -> Coverage:
     epoch = span.epoch
-    points = tuple(filter(span.counts, snapshots(store, epoch.epoch)))
-    if not points:
-        raise ArchiveDamaged(
-            f"{epoch.snapshot} is missing: it is the base of epoch {epoch.epoch}",
-            hint="bring the object back from a replica or an older version of the bucket",
-        )
+    points = tuple(filter(span.counts, snapshots(store, epoch)))
     if span.end is not None:
         reach = Reach(span.end.through_revision, span.end.observed_through)
         return Coverage(epoch, span.end.position.revision, reach, points)

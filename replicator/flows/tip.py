@@ -43,7 +43,8 @@ class Tip:
         watermark: How far the epoch is known.
         snapshot_revision: Revision of the last snapshot.
         tail_bytes: Size of all batches since then.
-        sealed: Revision and digest of *state*, for other threads: replaced at once, never changed.
+        sealed: The watermark's revision, and the digest of *state*, which etcd must still give there. For
+            other threads: replaced at once, never changed.
     """
 
     archive_id: str
@@ -97,6 +98,7 @@ class Tip:
         """Take note of how far the source was seen; a watermark never moves back."""
         if watermark.revision >= self.watermark.revision and watermark.moment >= self.watermark.moment:
             self.watermark = watermark
+            self.sealed = (watermark.revision, self.state.digest)
 
     def seal(self, batches: tuple[Batch, ...], watermark: Watermark | None) -> tuple[str, bytes]:
         """Step over *batches*; return the name and the bytes of the segment that holds them.
@@ -128,5 +130,4 @@ class Tip:
         self.anchor = digest_of(body)
         self.observed_at, self.window = last.observed_at, last.window
         self.tail_bytes += sum(map(size_bytes, batches))
-        self.sealed = (last.revision, footer.state_digest)
         return str(name), body

@@ -104,6 +104,13 @@ EVENTS: Final = (
     ),
     Event("snapshot.stored", "info", "The whole state is durable.", ("object", "size_bytes")),
     Event(
+        "snapshot.damaged",
+        "error",
+        "A snapshot isn't what was written. Recording goes on from the one before it; restores from it are "
+        "refused until it is brought back or deleted.",
+        ("cause",),
+    ),
+    Event(
         "snapshot.missed",
         "warning",
         "A snapshot could not be stored; the next one is tried as soon as one is "
