@@ -12,6 +12,7 @@ from memory_store import FailingStore, MemoryStore
 from servers.clock import SteppedClock
 
 from replicator.core.records import Batch
+from replicator.errors import WriterFenced
 from replicator.flows.checkpoints import Cadence, Checkpoints
 from replicator.flows.open_archive import read_checkpoint
 from replicator.flows.tip import Tip, Watermark
@@ -108,3 +109,13 @@ def test_a_store_that_is_away_costs_one_checkpoint(fate) -> None:
     bench.change()
     bench.checkpoints.write(bench.tip)
     assert (bench.stored(), bench.missed()) == ((3, 3), 1)
+
+
+def test_a_checkpoint_beyond_our_log_fences_us(bench) -> None:
+    bench.checkpoints.write(bench.tip)
+    earlier = Bench(bench.store)
+    bench.change()
+    bench.checkpoints.write(bench.tip)
+    with pytest.raises(WriterFenced, match="another writer has gone on to revision 2 of epoch 1"):
+        earlier.checkpoints.write(earlier.tip)
+    assert bench.stored() == (2, 2)
