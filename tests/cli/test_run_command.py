@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
-from servers.command import called, replicator, running
+from servers.command import answered, called, replicator, running
 from servers.etcd_json import EtcdJson
 from servers.moto import refusal
 from servers.proxy import Fault, faulty
@@ -30,13 +30,6 @@ def state(settings: Path, *target: object) -> dict[str, str]:
     assert outcome.code == 0, outcome.err
     lines = map(json.loads, outcome.out.splitlines())
     return {line["key"]: line["value"] for line in lines}
-
-
-def answer(settings: Path, *command: object) -> Any:
-    """Return what *command* prints as JSON."""
-    outcome = called("-c", settings, *command, "--json")
-    assert outcome.code == 0, outcome.err
-    return json.loads(outcome.out)
 
 
 def test_a_put_right_before_sigterm_is_restorable(
@@ -128,7 +121,7 @@ def test_what_etcd_forgot_is_a_gap_and_no_guess(
             recorder.tells("epoch.opened", 2)
             assert recorder.stop() == 0
 
-    before, after = answer(path, "list")["epochs"]
+    before, after = answered("-c", path, "list")["epochs"]
     assert (before["reason"], after["reason"]) == ("first", "compacted")
     assert b"gap of " in called("-c", path, "list").out
     assert b"gaps       1: replicator list shows them" in called("-c", path, "status").out
@@ -216,59 +209,9 @@ def test_snapshots_follow_the_schedule(
             revision = client.put(f"{prefix}/routes/1", str(number))
             recorder.tells("snapshot.stored", number)
         assert recorder.stop() == 0
-    (epoch,) = answer(path, "list")["epochs"]
+    (epoch,) = answered("-c", path, "list")["epochs"]
     assert [point["revision"] for point in epoch["snapshots"]][-1] == revision
     assert len(epoch["snapshots"]) == 3
-
-
-def test_what_list_status_and_check_say_of_a_live_archive(
-    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
-) -> None:
-    path = settings(capture={"flush_interval": "0"})
-    none_yet = called("-c", path, "check")
-    assert none_yet.code == 0
-    assert b"none yet: `replicator run` makes it" in none_yet.out
-    with running(tmp_path / "log", "-c", path) as recorder:
-        recorder.tells("watch.started")
-        revision = client.put(f"{prefix}/routes/1", "new")
-        recorder.stores(revision)
-        client.put("/of/another/prefix", "1")
-
-        status = answer(path, "status")
-        assert (status["epoch"], status["epochs"], status["revision"]) == (1, 1, revision)
-        assert status["etcd_head"] > revision
-        assert status["lag_revisions"] == status["etcd_head"] - status["through_revision"]
-        assert 0 <= status["watermark_age"] < 60
-        assert called("-c", path, "status", "--max-age", "1h").code == 0
-
-        (epoch,) = answer(path, "list")["epochs"]
-        assert epoch["reason"] == "first"
-        assert epoch["first"]["revision"] < epoch["end_revision"] == revision
-
-        checked = answer(path, "check")
-        assert [(entry["what"], entry["ok"]) for entry in checked] == [
-            (what, True) for what in ("etcd", "prefix", "store", "archive")
-        ]
-        assert recorder.stop() == 0
-    assert not list((tmp_path / "archive").glob("probe/*"))
-
-
-def test_a_stale_watermark_can_be_an_alarm(recorded_story: Any) -> None:
-    outcome = called("status", "--archive", recorded_story.url, "--max-age", "1ms")
-    assert outcome.code == 3
-    assert "more than 1ms" in outcome.err
-    assert "watermark" in outcome.out.decode()
-
-
-def test_list_leaves_out_what_lies_outside(recorded_story: Any) -> None:
-    later = recorded_story.flawed.after + timedelta(days=1)
-    listed = called("list", "--archive", recorded_story.url, "--since", later.isoformat(), "--json")
-    assert json.loads(listed.out)["epochs"] == []
-    listed = called("list", "--archive", recorded_story.url, "--since", recorded_story.first.at, "--json")
-    (epoch,) = json.loads(listed.out)["epochs"]
-    assert all(
-        datetime.fromisoformat(point["time"]) > recorded_story.first.after for point in epoch["snapshots"]
-    )
 
 
 def test_an_archive_in_s3_is_restored_without_settings(

@@ -99,6 +99,13 @@ def called(*arguments: object, env: Mapping[str, str] | None = None) -> Outcome:
     return Outcome(code, raw.getvalue(), err.getvalue())
 
 
+def answered(*arguments: object) -> Any:
+    """Return what a call within this process answers to ``--json``; it must succeed."""
+    outcome = called(*arguments, "--json")
+    assert outcome.code == 0, outcome.err
+    return json.loads(outcome.out)
+
+
 def until(true: Callable[[], bool], what: str) -> None:
     """Wait until *true* is; fail with *what* if it takes too long."""
     deadline = time.monotonic() + PATIENCE_S
