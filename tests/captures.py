@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from archives import PREFIX, quiet_log
+from etcd_model import EtcdModel
 from servers.command import until
 
 from replicator.adapters.clock import SystemClock
 from replicator.core import objects
+from replicator.core.plan import AtRevision
 from replicator.core.schedule import Schedule
 from replicator.errors import Compacted, SourceUnavailable
 from replicator.flows.capture import Capture, CaptureRules
@@ -19,13 +21,14 @@ from replicator.flows.checkpoints import FREE
 from replicator.flows.inbox import GroupCommit
 from replicator.flows.link import Link
 from replicator.flows.open_archive import log, open_archive
+from replicator.flows.restore import restore
 from replicator.ports import Delivery, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from etcd_model import EtcdModel
+    from memory_store import MemoryStore
 
     from replicator.core.objects import Segment
     from replicator.core.records import Batch, Record
@@ -223,3 +226,32 @@ def recorded(store: ObjectStore) -> list[tuple[int, int]]:
     """Return epoch and revision of every batch in *store*, as the log has them."""
     numbers = [epoch.epoch for epoch in open_archive(store).epochs]
     return [(number, batch.revision) for number in numbers for batch in batches(store, number)]
+
+
+def new_source() -> ModelSource:
+    """Return the source of an etcd that holds a key at revision 2."""
+    etcd = EtcdModel()
+    etcd.put(b"/apisix/a", b"1")
+    return ModelSource(etcd)
+
+
+def put(source: ModelSource, value: bytes) -> int:
+    """Put a key; return the revision."""
+    with source.changing() as etcd:
+        etcd.put(b"/apisix/a", value)
+        return etcd.head
+
+
+def check(store: MemoryStore, etcd: EtcdModel, base: int) -> None:
+    """Check that *store* has recorded every change since *base* once, and restores each as *etcd* held it."""
+    changes = [revision for revision, _ in etcd.history if revision > base]
+    assert changes == [revision for _, revision in recorded(store)]
+    for revision in range(base, max([base, *changes]) + 1):
+        assert sorted(etcd.states[revision].items()) == list(
+            restore(store, AtRevision(revision)).state.items()
+        )
+
+
+def reasons(store: MemoryStore) -> list[str]:
+    """Return why each epoch was opened."""
+    return [epoch.reason for epoch in open_archive(store).epochs]

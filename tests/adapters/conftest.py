@@ -1,4 +1,4 @@
-"""What the tests of the stores share."""
+"""What the tests of the adapters share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from etcd_sources import source_of
 from servers.ceph import REGION
 from servers.clock import SteppedClock
+from servers.etcd_json import EtcdJson
 from servers.proxy import FaultProxy, faulty
 
 from replicator.adapters.retrying import Retrying
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from servers.ceph import Rgw
+    from servers.etcd import Etcd
     from servers.moto import S3Server
+
+    from replicator.adapters.etcd import EtcdSource
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +87,19 @@ def open_rgw(rgw: Rgw, rgw_bucket: str) -> Callable[..., S3Store]:
         return S3Store(rgw_bucket, f"some/{uuid.uuid4().hex}", options, retrying)
 
     return opened
+
+
+@pytest.fixture
+def source(etcd: Etcd) -> Iterator[EtcdSource]:
+    """Return a connected source of the prefix."""
+    opened = source_of(etcd.endpoint)
+    opened.status()
+    yield opened
+    opened.interrupt()
+
+
+@pytest.fixture
+def client(etcd: Etcd) -> Iterator[EtcdJson]:
+    """Return a foreign client of the same etcd."""
+    with EtcdJson(etcd.endpoint) as opened:
+        yield opened

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import threading
 import time
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from etcd_oracle import held, transact
+from etcd_sources import PREFIX, Listener, listening, source_of
 from generators import keys
 from hypothesis import given
 from servers.command import until
@@ -18,91 +17,23 @@ from servers.etcd_json import EtcdJson
 
 from replicator.adapters import etcd_watch
 from replicator.adapters.clock import SystemClock
-from replicator.adapters.etcd import EtcdOptions, EtcdSource, end_of
+from replicator.adapters.etcd import end_of
 from replicator.adapters.etcd_watch import Watch, answers_progress_truly
 from replicator.core.stamp import Stamper
 from replicator.core.state import State
 from replicator.errors import Compacted, SourceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
-
-    from servers.etcd import Etcd
 
     from replicator.core.stamp import Unstamped
     from replicator.ports import Delivery
-
-PREFIX = b"/apisix"
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask for progress ten times as often as in production."""
     monkeypatch.setattr(etcd_watch, "_PROGRESS_S", 0.1)
-
-
-def source_of(*endpoints: str, **options: str) -> EtcdSource:
-    """Return a source that nobody has connected yet."""
-    return EtcdSource(EtcdOptions(endpoints, **options), PREFIX, SystemClock())
-
-
-@pytest.fixture
-def source(etcd: Etcd) -> Iterator[EtcdSource]:
-    """Return a connected source of the prefix."""
-    opened = source_of(etcd.endpoint)
-    opened.status()
-    yield opened
-    opened.interrupt()
-
-
-@pytest.fixture
-def client(etcd: Etcd) -> Iterator[EtcdJson]:
-    """Return a foreign client of the same etcd."""
-    with EtcdJson(etcd.endpoint) as opened:
-        yield opened
-
-
-class Listener:
-    """Runs a watch in a thread; *deliveries* grows, *failure* is what ended it."""
-
-    def __init__(self, source: EtcdSource, after: int) -> None:
-        self.deliveries: list[Delivery] = []
-        self.failure: Exception | None = None
-        self.thread = threading.Thread(target=self._listen, args=(source, after), daemon=True)
-        self.thread.start()
-
-    def _listen(self, source: EtcdSource, after: int) -> None:
-        try:
-            self.deliveries.extend(source.watch(after))
-        except Exception as failure:  # noqa: BLE001 (the result)
-            self.failure = failure
-
-    def revisions(self) -> list[int]:
-        """Return the revisions that were delivered."""
-        return [revision for delivery in self.deliveries for revision, _ in delivery.revisions]
-
-    def reached(self) -> int:
-        """Return how far the watch is known to have come."""
-        bookmarks = [delivery.through for delivery in self.deliveries if delivery.through is not None]
-        return max([0, *bookmarks, *self.revisions()])
-
-    def hears(self, revision: int) -> None:
-        """Wait until the watch has come to *revision*."""
-        until(lambda: self.failure is not None or self.reached() >= revision, f"revision {revision}")
-        assert self.failure is None
-
-
-@contextmanager
-def listening(source: EtcdSource, after: int) -> Iterator[Listener]:
-    """Watch for the time of the block."""
-    listener = Listener(source, after)
-    try:
-        yield listener
-    finally:
-        source.interrupt()
-        listener.thread.join(10)
-        assert not listener.thread.is_alive()
 
 
 @given(keys, keys)
@@ -319,46 +250,3 @@ def test_a_watch_that_is_to_finish_before_it_begins_ends_too(source, client) -> 
 )
 def test_only_versions_that_tell_the_truth_are_asked_for_progress(version, truly) -> None:
     assert truly == answers_progress_truly(version)
-
-
-def test_a_dead_endpoint_is_told(etcd) -> None:
-    endpoint = etcd.endpoint
-    etcd.stop()
-    began = time.monotonic()
-    with pytest.raises(SourceUnavailable, match=f"etcd at {endpoint}") as caught:
-        source_of(endpoint).status()
-    assert "etcd.endpoints" in caught.value.hint
-    assert time.monotonic() - began < 8
-
-
-def test_an_endpoint_that_never_answers_is_told_in_time() -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        began = time.monotonic()
-        with pytest.raises(SourceUnavailable, match="etcd at"):
-            source_of(f"http://127.0.0.1:{silent.getsockname()[1]}").status()
-        assert time.monotonic() - began < 8
-
-
-def test_the_first_endpoint_that_answers_is_taken(etcd, client) -> None:
-    revision = client.put("/apisix/a", "1")
-    source = source_of("http://127.0.0.1:9", etcd.endpoint)
-    assert revision == source.status().head
-    assert [key for key, _ in source.read(revision)] == [b"/apisix/a"]
-
-
-def test_a_killed_server_ends_the_watch(source, etcd) -> None:
-    with listening(source, 1) as listener:
-        listener.hears(1)
-        etcd.kill()
-        until(lambda: listener.failure is not None, "the watch has ended")
-    assert isinstance(listener.failure, SourceUnavailable)
-
-
-def test_a_suspended_server_ends_the_watch(source, etcd) -> None:
-    with listening(source, 1) as listener:
-        listener.hears(1)
-        etcd.suspend()
-        began = time.monotonic()
-        until(lambda: listener.failure is not None, "the watch has ended")
-        assert time.monotonic() - began < 12
-    assert isinstance(listener.failure, SourceUnavailable)

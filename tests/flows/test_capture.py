@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 from archives import PREFIX
-from captures import AT_ONCE, IN_AN_HOUR, ModelSource, Running, capturing, recorded
+from captures import (
+    AT_ONCE,
+    IN_AN_HOUR,
+    ModelSource,
+    Running,
+    capturing,
+    check,
+    new_source,
+    put,
+    reasons,
+    recorded,
+)
 from etcd_model import EtcdModel
 from generators import histories, played, steps
 from hypothesis import given, settings
@@ -17,62 +27,19 @@ from servers.command import until
 
 from replicator.core import documents, names
 from replicator.core.documents import Archive
-from replicator.core.plan import AtRevision, AtTime, Latest
+from replicator.core.plan import AtRevision, Latest
 from replicator.errors import (
     SourceUnavailable,
     StoreUnavailable,
-    TargetNotRestorable,
     UsageError,
     WriterFenced,
 )
-from replicator.flows import capture, follow, persist
+from replicator.flows import follow
 from replicator.flows.inbox import GroupCommit
 from replicator.flows.open_archive import open_archive, read_checkpoint
 from replicator.flows.restore import restore
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick() -> Iterator[None]:
-    """Wait for an outage's end in milliseconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(persist, "_FIRST_DELAY_S", 0.001)
-        patch.setattr(persist, "_LONGEST_DELAY_S", 0.01)
-        patch.setattr(follow, "_FIRST_DELAY_S", 0.001)
-        patch.setattr(capture, "_RETRY_S", 0.001)
-        yield
-
-
-def new_source() -> ModelSource:
-    """Return the source of an etcd that holds a key at revision 2."""
-    etcd = EtcdModel()
-    etcd.put(b"/apisix/a", b"1")
-    return ModelSource(etcd)
-
-
-def put(source: ModelSource, value: bytes) -> int:
-    """Put a key; return the revision."""
-    with source.changing() as etcd:
-        etcd.put(b"/apisix/a", value)
-        return etcd.head
-
-
-def check(store: MemoryStore, etcd: EtcdModel, base: int) -> None:
-    """Check that *store* has recorded every change since *base* once, and restores each as *etcd* held it."""
-    changes = [revision for revision, _ in etcd.history if revision > base]
-    assert changes == [revision for _, revision in recorded(store)]
-    for revision in range(base, max([base, *changes]) + 1):
-        assert sorted(etcd.states[revision].items()) == list(
-            restore(store, AtRevision(revision)).state.items()
-        )
-
-
-def reasons(store: MemoryStore) -> list[str]:
-    """Return why each epoch was opened."""
-    return [epoch.reason for epoch in open_archive(store).epochs]
-
+pytestmark = pytest.mark.usefixtures("quick")
 
 FOUNDING = ["fine"] * 3  # a store that is away at the very start is told at once
 fates = st.sampled_from(["fine", "fine", "away", "lost"])
@@ -253,122 +220,6 @@ def test_two_captures_that_found_one_archive_at_once_leave_it_whole(attempt) -> 
     left.stop()
     (epoch,) = open_archive(store).epochs
     check(store, source.etcd, epoch.base)
-
-
-def exchanged(source: ModelSource, how: str) -> EtcdModel:
-    """Make *source* another etcd than the one that was recorded up to revision 4; return its model."""
-    old = source.etcd
-    match how:
-        case "cluster_changed":
-            source.cluster_id = "c2"
-        case "rewound":
-            source.etcd = EtcdModel(3, old.states[3])
-        case "diverged":
-            source.etcd = EtcdModel(3, old.states[3])
-            source.etcd.put(b"/apisix/b", b"in another history")
-            source.etcd.put(b"/apisix/b", b"longer than ours")
-        case "compacted":
-            source.etcd.put(b"/apisix/a", b"unseen")
-            source.etcd.put(b"/apisix/b", b"seen again")
-            source.compact(6)
-    return source.etcd
-
-
-BREAKS = ["cluster_changed", "rewound", "diverged", "compacted"]
-
-
-@pytest.mark.parametrize("how", BREAKS)
-@pytest.mark.parametrize("when", ["while it watches", "while it is down"])
-def test_a_break_in_lineage_opens_an_epoch_that_says_why(how, when) -> None:
-    source, store = new_source(), MemoryStore()
-    old = source.etcd
-    running = Running(source, store)
-    running.tells("watch.started")
-    put(source, b"2")
-    running.stores(put(source, b"3"))
-    known_until = AtTime(restore(store, Latest()).reach.observed_through)
-    if when == "while it is down":
-        running.stop()
-        new = exchanged(source, how)
-        source = source.again()
-        running = Running(source, store)
-    else:
-        with source.changing():
-            new = exchanged(source, how)
-            source.cut()
-    running.tells("lineage.broken")
-    running.tells("watch.started", len(running.events("watch.started")))
-    running.waits(lambda: len(open_archive(store).epochs) == 2, "a second epoch")
-    base = new.head
-    running.stores(put(source, b"new"))
-    running.stop()
-
-    assert ["first", how] == reasons(store)
-    for target in (AtRevision(2), known_until):
-        restored = restore(store, target)
-        assert restored.epoch.epoch == 1
-    assert sorted(old.states[4].items()) == list(restored.state.items())
-    for revision in (base, new.head):
-        restored = restore(store, AtRevision(revision))
-        assert restored.epoch.epoch == 2
-        assert sorted(new.states[revision].items()) == list(restored.state.items())
-    follows = restored.epoch.follows
-    assert follows is not None
-    assert (follows.position.epoch, follows.position.revision) == (1, 4)
-    assert follows.observed_through < restored.epoch.observed_at
-    if how == "compacted":
-        with pytest.raises(TargetNotRestorable, match="gap after epoch 1"):
-            restore(store, AtRevision(5))
-
-
-def test_a_restart_and_a_lost_stream_are_no_break() -> None:
-    source, store = new_source(), MemoryStore()
-    with capturing(source, store) as running:
-        running.stores(put(source, b"2"))
-        with source.changing() as etcd:
-            etcd.pass_by()
-            source.cut()
-        running.tells("watch.started", 2)
-    with capturing(source.again(), store):
-        pass
-    assert reasons(store) == ["first"]
-
-
-def test_a_compaction_that_took_nothing_from_us_is_no_break() -> None:
-    source, store = new_source(), MemoryStore()
-    with capturing(source, store) as running:
-        running.stores(put(source, b"2"))
-        with source.changing():
-            source.compact(3)
-            source.cut()
-        running.tells("watch.started", 2)
-        running.stores(put(source, b"3"))
-    assert reasons(store) == ["first"]
-    check(store, source.etcd, 2)
-
-
-def test_an_etcd_that_goes_away_while_an_epoch_is_opened_is_waited_for() -> None:
-    source, store = new_source(), MemoryStore()
-    with capturing(source, store) as running:
-        with source.changing():
-            source.cluster_id = "c2"
-            source.cut()
-        running.tells("lineage.broken")
-        running.tells("epoch.opened", 2)
-        with source.changing():
-            source.cluster_id = "c3"
-            status = source.status
-            calls = iter(["fine", "away", "away"])
-
-            def away_after_the_first():  # noqa: ANN202
-                if next(calls, "fine") == "away":
-                    raise SourceUnavailable("etcd is away")
-                return status()
-
-            source.status = away_after_the_first  # type: ignore[method-assign]
-            source.cut()
-        running.tells("epoch.opened", 3)
-        assert len(running.events("source.unavailable")) == 2
 
 
 def test_another_prefixs_archive_is_refused() -> None:
