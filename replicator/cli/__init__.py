@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replicator.cli.app import replicator
+from replicator.cli.words import say
 from replicator.errors import ReplicatorError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def complain(what: str, hint: str, exit_code: int) -> int:
     """Tell what is wrong and what to do; return *exit_code*."""
-    click.secho(f"replicator: {what}", err=True, fg="red")
+    say(f"replicator: {what}", err=True, fg="red")
     if hint:
-        click.echo(f"  try: {hint}", err=True)
+        say(f"  try: {hint}", err=True)
     return exit_code

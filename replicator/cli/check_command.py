@@ -10,6 +10,7 @@ import click
 from replicator import wiring
 from replicator.cli.options import archive_option, json_option, print_json
 from replicator.cli.stdout import answering
+from replicator.cli.words import printable, say
 from replicator.flows.check import check
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int
 
 def _tell(finding: Finding) -> None:
     mark = click.style("ok  ", fg="green") if finding.failure is None else click.style("FAIL", fg="red")
-    click.echo(f"{mark}  {finding.what:8} {finding.said}")
+    click.echo(f"{mark}  {finding.what:8} {printable(finding.said)}")
     if finding.failure is not None and finding.failure.hint:
-        click.echo(f"      {'try':8} {finding.failure.hint}")
+        say(f"      {'try':8} {finding.failure.hint}")
 
 
 def _document(finding: Finding) -> dict[str, object]:

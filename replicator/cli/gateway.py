@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -29,20 +30,18 @@ class Given:
     plugins: Path | None = None
 
 
-def options(settings: Apisix, given: Given, prefix: str) -> Options:
+def options(settings: Apisix, given: Given) -> Options:
     """Return all that must be known of the gateway: *given* first, then *settings*, then APISIX's defaults.
 
     Args:
         settings: The section ``apisix``.
         given: The command line's word.
-        prefix: The prefix of its keys in etcd.
 
     Raises:
         UsageError: A file can't be read, or holds something else.
     """
     http, stream = _plugins(settings, given.plugins)
     return Options(
-        prefix=prefix.rstrip("/").encode(),
         keyring=_keyring(settings, given.keyring),
         plugins=http,
         stream_plugins=stream,
@@ -86,10 +85,15 @@ def _table(schema: str) -> EncryptFields:
 
 
 def _downloaded(url: str) -> Any:
+    if "@" in url:
+        raise UsageError(
+            "apisix.schema has an @ in it: a control API knows no user or password",
+            hint="save the document while the gateway is up, and name the file",
+        )
     try:
         with urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (the scheme was looked at)
             return msgspec.json.decode(answer.read())
-    except (URLError, OSError, msgspec.DecodeError) as error:
+    except (URLError, HTTPException, OSError, ValueError, msgspec.DecodeError) as error:
         raise UsageError(
             f"apisix.schema: {url} gives no schema ({error})",
             hint="save the document while the gateway is up, and name the file",

@@ -11,6 +11,7 @@ import msgspec
 from replicator import wiring
 from replicator.cli.options import TIME, archive_option, json_option, print_json
 from replicator.cli.stdout import answering
+from replicator.cli.words import say
 from replicator.core.quantities import format_time, human_duration
 from replicator.flows.survey import survey
 
@@ -82,7 +83,8 @@ def command(
         print_json(listing)
         return
     with answering():
-        click.echo("\n".join(_words(listing, found.coverage)))
+        for line in _words(listing, found.coverage):
+            say(line)
 
 
 def _listing(found: Survey, since: datetime | None, until: datetime | None) -> Listing:

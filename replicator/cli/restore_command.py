@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +13,9 @@ from replicator import wiring
 from replicator.cli.gateway import Given
 from replicator.cli.gateway import options as gateway_options
 from replicator.cli.options import REVISION, TIME, archive_option, json_option, print_json
-from replicator.cli.restored import Answer, key_values, printable, standalone_file
+from replicator.cli.restored import Answer, key_values, standalone_file
 from replicator.cli.stdout import answering
+from replicator.cli.words import say
 from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.errors import Refused, UsageError
 from replicator.flows.restore import restore
@@ -130,14 +131,12 @@ def command(shared: Shared, /, **words: Any) -> None:
         )
     settings = shared.settings(asked.archive)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
-    gateway_options(
-        settings.apisix, given, settings.etcd.prefix
-    )  # what is wrong there is told before the work
+    gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
     restored = restore(wiring.store(wiring.archive_of(settings), settings.s3), target)
     if asked.format_ == "kv":
         answer = key_values(restored)
     else:
-        options = gateway_options(settings.apisix, given, restored.archive.prefix)
+        options = replace(gateway, prefix=restored.archive.prefix.rstrip("/").encode())
         answer = standalone_file(restored, options, asked.format_, asked.style)
     _deliver(answer, asked)
 
@@ -145,7 +144,7 @@ def command(shared: Shared, /, **words: Any) -> None:
 def _deliver(answer: Answer, asked: Asked) -> None:
     """Tell first, write then: a file that --strict forbids never exists."""
     for line in answer.words():
-        click.echo(printable(line), err=True)
+        say(line, err=True)
     if asked.report is not None:
         wiring.write_file(asked.report, [answer.report(), b"\n"])
     lost = len(answer.told.refused) + len(answer.told.inexact)

@@ -84,14 +84,6 @@ class Answer:
         yield from _listed("ignored", list(told.ignored))
 
 
-def printable(line: str) -> str:
-    """Return *line* so that a terminal shows it and obeys nothing in it: a key may hold anything."""
-    return "".join(
-        char if char.isprintable() and char != "\\" else char.encode("unicode_escape").decode()
-        for char in line
-    )
-
-
 def key_values(restored: Restored) -> Answer:
     """Return the state as JSON lines, sorted by key: what etcd's own range at that revision holds."""
     return Answer(_told(restored, Report()), (_line(key, record) for key, record in restored.state.items()))

@@ -10,6 +10,7 @@ import msgspec
 from replicator import wiring
 from replicator.cli.options import DURATION, archive_option, json_option, print_json
 from replicator.cli.stdout import answering
+from replicator.cli.words import say
 from replicator.core.quantities import format_time, human_duration
 from replicator.errors import SourceUnavailable, TargetNotRestorable
 from replicator.flows.survey import survey
@@ -79,7 +80,8 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
         print_json(status)
     else:
         with answering():
-            click.echo("\n".join(_words(status)))
+            for line in _words(status):
+                say(line)
     if trouble is not None:
         raise trouble
     if max_age is not None and status.watermark_age > max_age.total_seconds():
