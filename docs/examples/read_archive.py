@@ -63,7 +63,7 @@ def prove(state, footer, path):
 def restore(folder, wanted):
     """Return the state of the epoch in *folder* at revision *wanted*: key -> value and four numbers."""
     epoch = json.loads((folder / "epoch.json").read_bytes())
-    found = {int(path.name[:20]): path for path in (folder / "snapshots").glob("*.jsonl.zst")}
+    found = {int(path.name[:20]): path for path in (folder / "snapshots").glob("*Z.jsonl.zst")}
     found[epoch["base"]] = folder.parent / epoch["snapshot"]
     revision = max(number for number in found if epoch["base"] <= number <= wanted)
     _, lines, footer, digest = read(found[revision])

@@ -27,8 +27,8 @@ class LogName(NamedTuple):
 class SnapshotName(NamedTuple):
     """A snapshot's name: the state at *revision*, which was stamped *observed_at* (aware, UTC).
 
-    An epoch's base lies in a folder of its own, where what attempts to open the epoch have left is never
-    looked for: only the one that the epoch's document names counts.
+    An epoch's base is marked in its name and never looked for: only the one that the epoch's document names
+    counts, and not what attempts to open the epoch have left.
     """
 
     epoch: int
@@ -37,8 +37,9 @@ class SnapshotName(NamedTuple):
     is_base: bool = False
 
     def __str__(self) -> str:
-        folder = f"e{self.epoch:08d}/base/" if self.is_base else snapshot_folder(self.epoch)
-        return f"{folder}{self.revision:020d}@{self.observed_at.strftime(_TIME)}.jsonl.zst"
+        mark = ".base" if self.is_base else ""
+        stamp = self.observed_at.strftime(_TIME)
+        return f"{snapshot_folder(self.epoch)}{self.revision:020d}@{stamp}{mark}.jsonl.zst"
 
 
 def epoch_document(epoch: int) -> str:
@@ -52,7 +53,7 @@ def log_folder(epoch: int) -> str:
 
 
 def snapshot_folder(epoch: int) -> str:
-    """Return what the names of all snapshots of *epoch* but its base begin with."""
+    """Return what the names of all snapshots of *epoch* begin with."""
     return f"e{epoch:08d}/snapshots/"
 
 

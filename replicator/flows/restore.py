@@ -125,7 +125,8 @@ def _start(
         snapshot = objects.decode_snapshot(store.get(name), name)
         return Replay(target, archive.archive_id, plan.snapshot, snapshot)
     except ObjectMissing:
-        damage = ArchiveDamaged(f"{name} is missing", hint=DAMAGE_HINT)
+        role = f": it is the base of epoch {plan.span.epoch.epoch}" if plan.snapshot.is_base else ""
+        damage = ArchiveDamaged(f"{name} is missing{role}", hint=DAMAGE_HINT)
     except ArchiveDamaged as error:
         damage = error
     if on_damaged is None or plan.snapshot.is_base:

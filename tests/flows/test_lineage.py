@@ -105,7 +105,7 @@ def test_a_damaged_snapshot_does_not_stop_the_recording() -> None:
     running.stores(put(source, b"/apisix/a", b"2"))
     running.tells("snapshot.stored")
     running.stop()
-    (name,) = store.names(names.snapshot_folder(1))
+    _, name = store.names(names.snapshot_folder(1))
     body = store.objects[name]
     store.objects[name] = body[:30] + bytes([body[30] ^ 1]) + body[31:]
 

@@ -161,8 +161,7 @@ def test_a_segment_of_another_archive_is_refused() -> None:
 
 def test_a_snapshot_under_anothers_name_is_refused() -> None:
     scribe = small_archive(cut_after=3)
-    (base,) = scribe.store.names("e00000001/base/")
-    (cut,) = scribe.store.names("e00000001/snapshots/")
+    base, cut = scribe.store.names("e00000001/snapshots/")
     scribe.store.objects[cut] = scribe.store.objects[base]
     with pytest.raises(ArchiveDamaged, match="holds another object: revision 2"):
         restore(scribe.store, Latest())
@@ -229,7 +228,7 @@ def test_a_damaged_checkpoint_is_as_good_as_none() -> None:
         restore(scribe.store, AtTime(START + timedelta(seconds=8)))
 
 
-@pytest.mark.parametrize("kind", ["archive.json", "epoch.json", "/base/", "/log/"])
+@pytest.mark.parametrize("kind", ["archive.json", "epoch.json", ".base.", "/log/"])
 def test_a_changed_byte_in_any_object_that_is_needed_is_told(kind) -> None:
     scribe = small_archive()
     for name in [name for name in scribe.store.objects if kind in name]:
@@ -240,7 +239,7 @@ def test_a_changed_byte_in_any_object_that_is_needed_is_told(kind) -> None:
         scribe.store.objects[name] = whole
 
 
-@pytest.mark.parametrize("lost", ["/base/", "/log/"])
+@pytest.mark.parametrize("lost", [".base.", "/log/"])
 def test_an_object_that_vanishes_under_our_hands_is_told(lost) -> None:
     scribe = small_archive()
     get = scribe.store.get
@@ -251,7 +250,7 @@ def test_an_object_that_vanishes_under_our_hands_is_told(lost) -> None:
         return get(name)
 
     scribe.store.get = vanishing  # type: ignore[method-assign]
-    with pytest.raises(ArchiveDamaged, match=r"vanished while it was needed|/base/.* is missing"):
+    with pytest.raises(ArchiveDamaged, match=r"vanished while it was needed|.base.* is missing"):
         restore(scribe.store, Latest())
 
 

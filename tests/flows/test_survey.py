@@ -41,7 +41,7 @@ def test_a_survey_says_what_can_be_restored(scribe) -> None:
 def test_an_epoch_without_its_base_is_damage() -> None:
     scribe = Scribe(MemoryStore())
     scribe.open(EtcdModel(), START)
-    (base,) = scribe.store.names("e00000001/base/")
+    (base,) = scribe.store.names("e00000001/snapshots/")
     scribe.store.delete(base)
     with pytest.raises(ArchiveDamaged, match=f"{base} is missing"):
         restore(scribe.store, AtRevision(1))
