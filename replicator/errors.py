@@ -60,7 +60,7 @@ class StoreMisconfigured(StoreUnavailable):
 
 
 class WriterFenced(ReplicatorError):
-    """Another writer has extended the log; this one must not go on."""
+    """Another writer holds the lease, or has extended the log; this one must not go on."""
 
     exit_code = 6
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from replicator.core.records import Record
@@ -29,6 +29,33 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Block the calling thread for *seconds*."""
+
+
+class Peers(Protocol):
+    """The processes that may write one archive."""
+
+    def me(self) -> str:
+        """Return where and what this process is."""
+
+    def is_gone(self, process: str) -> bool:
+        """Tell whether *process*, as `me` said it there, has ended for sure; False if nobody can tell."""
+
+
+class Spools(Protocol):
+    """Folders on local disk for what waits for the store; each belongs to one process while that lives."""
+
+    def own(self, archive_id: str, writer: str) -> ObjectStore | None:
+        """Return a folder of *writer*'s own, made by its first write; None if nothing is kept on disk.
+
+        Raises:
+            StoreUnavailable: It can't be had.
+        """
+
+    def left(self, archive_id: str) -> Sequence[ObjectStore]:
+        """Return the folders of processes that are gone; they are ours from now on."""
+
+    def release(self) -> None:
+        """Give all folders back; the empty ones go."""
 
 
 class SourceStatus(msgspec.Struct, frozen=True):

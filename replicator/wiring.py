@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from replicator.adapters.recorder import Recorder
     from replicator.config import S3, ArchiveUrl, Etcd, Settings
     from replicator.flows.capture import Capture
+    from replicator.flows.link import Link
     from replicator.ports import ObjectStore
 
 _COMMAND_PATIENCE_S = 8.0
@@ -106,27 +107,43 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
     Raises:
         UsageError: No archive is named.
     """
-    from replicator.flows.capture import Capture, CaptureRules
-    from replicator.flows.checkpoints import FREE, PAID
+    from replicator.flows.capture import Capture
     from replicator.flows.inbox import GroupCommit
-    from replicator.flows.link import Link
+    from replicator.flows.lease import FREE, PAID
+    from replicator.flows.standby import LeaseRules
+    from replicator.flows.term import CaptureRules
 
-    url = archive_of(settings)
-    log = log.bind(archive=str(url))
+    rules, url = settings.capture, archive_of(settings)
+    silence_s = rules.lease.total_seconds()
+    commit = GroupCommit(rules.flush_interval.total_seconds(), rules.flush_bytes)
+    return Capture(
+        _connect(settings, url, log.bind(archive=str(url))),
+        CaptureRules(commit, settings.snapshot.cron_spec, rules.spool_max_bytes, silence_s),
+        LeaseRules(silence_s, PAID if url.bucket else FREE),
+    )
+
+
+def _connect(settings: Settings, url: ArchiveUrl, log: FilteringBoundLogger) -> Callable[[], Link]:
+    """Return what gives a link of its own to each term."""
+    from replicator.adapters.process import LocalPeers
+    from replicator.adapters.spool_folder import NoSpool, SpoolFolders
+    from replicator.flows.link import Link
 
     def tell(operation: str, name: str, attempt: int, cause: str) -> None:
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
-    link = Link(
+    place, spool = store(url, settings.s3, tell), settings.capture.spool
+    if url.bucket and not spool:
+        log.warning("spool.none")
+    return lambda: Link(
         source=source(settings.etcd),
         prefix=settings.etcd.prefix,
-        store=store(url, settings.s3, tell),
+        store=place,
+        spools=SpoolFolders(Path(spool)) if spool else NoSpool(),
+        peers=LocalPeers(),
         clock=SystemClock(),
         log=log,
     )
-    commit = GroupCommit(settings.capture.flush_interval.total_seconds(), settings.capture.flush_bytes)
-    cadence = PAID if url.bucket else FREE
-    return Capture(link, CaptureRules(commit, settings.snapshot.cron_spec, cadence))
 
 
 def throwaway_etcd(folder: Path) -> EtcdServer:

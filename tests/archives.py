@@ -15,11 +15,11 @@ from memory_store import MemoryStore
 from servers.clock import SteppedClock
 from structlog.testing import LogCapture
 
+from replicator.adapters.spool_folder import NoSpool
 from replicator.core import documents, names
-from replicator.core.documents import Archive
+from replicator.core.documents import Archive, Checkpoint
 from replicator.core.records import Batch
 from replicator.core.state import State
-from replicator.flows.checkpoints import FREE, Checkpoints
 from replicator.flows.link import Link
 from replicator.flows.open_epoch import Base, open_epoch
 from replicator.flows.persist import Persistence
@@ -49,6 +49,23 @@ def quiet_log() -> tuple[structlog.typing.FilteringBoundLogger, LogCapture]:
     """Return a log, and what keeps all that is said to it."""
     kept = LogCapture()
     return structlog.wrap_logger(None, processors=[kept]), kept
+
+
+class Strangers:
+    """`Peers` of whom nobody is ever known to be gone."""
+
+    def me(self) -> str:
+        """Return nothing that says anything."""
+        return ""
+
+    def is_gone(self, process: str) -> bool:  # noqa: ARG002 (the port's)
+        """Tell that nobody knows."""
+        return False
+
+
+def link_of(store, clock, log, writer: str, source=None) -> Link:
+    """Return a link into *store* without a spool; *source* may be left out where nothing is asked of it."""
+    return Link(source, PREFIX, store, NoSpool(), Strangers(), clock, log, writer)
 
 
 @dataclass
@@ -88,7 +105,7 @@ class Scribe:
 
     def open(self, etcd: EtcdModel, at: datetime, reason: str = "first") -> None:
         """Open an epoch with what *etcd* holds now, read at *at*."""
-        link = Link(None, PREFIX, self.store, self._clock, self._log, self.writer)  # type: ignore[arg-type]
+        link = link_of(self.store, self._clock, self._log, self.writer)
         state = State(etcd.head)
         for key, record in etcd.states[etcd.head].items():
             state.add(key, record)
@@ -101,17 +118,18 @@ class Scribe:
     def append(self, batches: list[Batch], watermark: Watermark | None = None) -> str:
         """Store *batches* as one segment; return its name."""
         assert self.tip is not None
-        name, body = self.tip.seal(tuple(batches), watermark)
-        self._persistence.create(name, body)
+        name, body, _ = self.tip.seal(tuple(batches), watermark)
+        self._persistence.create(str(name), body)
         self.known[-1].stamps += [(batch.revision, batch.observed_at) for batch in batches]
         self.known[-1].through = self.tip.watermark
-        return name
+        return str(name)
 
     def snapshot(self) -> None:
         """Cut a snapshot where the log ends."""
         assert self.tip is not None
         snapshots = Snapshots(self.store, Always(), self._clock, self._log)  # type: ignore[arg-type]
         snapshots.consider(self.tip)
+        snapshots.stored(self.tip.log_end)
         snapshots.finish()
 
     def watch_on(self, watermark: Watermark) -> None:
@@ -119,7 +137,15 @@ class Scribe:
         assert self.tip is not None
         self.tip.observe(watermark)
         self.known[-1].through = self.tip.watermark
-        Checkpoints(self.store, FREE, self._clock, self._log).write(self.tip)
+        checkpoint = Checkpoint(
+            position=self.tip.position,
+            through_revision=self.tip.watermark.revision,
+            observed_through=self.tip.watermark.moment,
+            writer=self.writer,
+            written_at=self._clock.now(),
+        )
+        held = self.store.objects.get(names.CHECKPOINT)
+        self.store.replace(names.CHECKPOINT, held, documents.encode(checkpoint))
 
 
 pauses = st.sampled_from([TICK, timedelta(seconds=0.5), timedelta(seconds=3)])

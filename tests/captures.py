@@ -5,23 +5,27 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-from archives import PREFIX, quiet_log
+from archives import PREFIX, Strangers, quiet_log
 from etcd_model import EtcdModel
 from servers.command import until
 
 from replicator.adapters.clock import SystemClock
+from replicator.adapters.spool_folder import NoSpool
 from replicator.core import objects
 from replicator.core.plan import AtRevision
 from replicator.core.schedule import Schedule
 from replicator.errors import Compacted, SourceUnavailable
-from replicator.flows.capture import Capture, CaptureRules
-from replicator.flows.checkpoints import FREE
+from replicator.flows.capture import Capture
 from replicator.flows.inbox import GroupCommit
+from replicator.flows.lease import Cadence
 from replicator.flows.link import Link
 from replicator.flows.open_archive import log, open_archive
 from replicator.flows.restore import restore
+from replicator.flows.standby import LeaseRules
+from replicator.flows.term import CaptureRules
 from replicator.ports import Delivery, SourceStatus
 
 if TYPE_CHECKING:
@@ -32,10 +36,11 @@ if TYPE_CHECKING:
 
     from replicator.core.objects import Segment
     from replicator.core.records import Batch, Record
-    from replicator.ports import Clock, ObjectStore, Source
+    from replicator.ports import Clock, ObjectStore, Source, Spools
 
 AT_ONCE = GroupCommit(0.0, 1 << 20)
 IN_AN_HOUR = GroupCommit(3600.0, 1 << 20)
+SILENCE_S = 1.5
 
 
 class LeapingClock(SystemClock):
@@ -145,13 +150,24 @@ class Running:
     """A capture in a thread of its own: what it says, and what ended it."""
 
     def __init__(
-        self, source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE, every: str = "@every 1h"
+        self,
+        source: Source,
+        store: ObjectStore,
+        commit: GroupCommit = AT_ONCE,
+        every: str = "@every 1h",
+        spools: Spools | None = None,
+        spool_max_bytes: int = 1 << 30,
     ) -> None:
         bound, self._kept = quiet_log()
         clock = source.clock if isinstance(source, ModelSource) else SystemClock()
-        link = Link(source, PREFIX, store, clock, bound)
+        connections = chain([source], (source.again() for _ in repeat(None)))  # type: ignore[attr-defined]
+
+        def connect() -> Link:
+            return Link(next(connections), PREFIX, store, spools or NoSpool(), Strangers(), clock, bound)
+
         self.store = store
-        self.capture = Capture(link, CaptureRules(commit, Schedule(every), FREE))
+        rules = CaptureRules(commit, Schedule(every), spool_max_bytes, SILENCE_S)
+        self.capture = Capture(connect, rules, LeaseRules(SILENCE_S, Cadence(0.05, 0.2)))
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

@@ -16,9 +16,7 @@ from replicator.config.values import ArchiveUrl, Bytes, Endpoint, HttpUrl, KeyPr
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
-NOT_YET: Final = frozenset(
-    {"capture.spool", "capture.spool_max_bytes", "retention", "instance", "metrics", "fallback_cp"}
-)
+NOT_YET: Final = frozenset({"retention", "instance", "metrics", "fallback_cp"})
 """Settings of later versions, which this one must refuse rather than not know."""
 
 
@@ -92,10 +90,32 @@ class Capture(Struct, frozen=True, kw_only=True):
         Bytes(4 * 2**20)
     )
 
+    spool: Annotated[
+        str | None,
+        "Directory on local disk where segments wait for the store, so that neither a crash nor an outage "
+        "takes them. Left out: they wait in memory, and what etcd has compacted meanwhile dies with the "
+        "process. Several sources and processes may share it.",
+    ] = None
+    spool_max_bytes: Annotated[
+        Bytes,
+        "How much may wait there. At that the watch is made to wait, and etcd keeps what it hasn't sent.",
+    ] = Bytes(2**30)
+    lease: Annotated[
+        timedelta,
+        "How long a writer may give no sign of life before a standby takes over. While one stands by, a "
+        "sign comes each third of it.",
+    ] = timedelta(seconds=30)
+
     def __post_init__(self) -> None:
-        """Refuse a limit that a segment without any change would reach."""
+        """Refuse limits that can't be kept."""
         if self.flush_bytes <= 0:
             raise UsageError("flush_bytes must be more than 0", hint="the default is 4MiB")
+        if self.spool_max_bytes <= 0:
+            raise UsageError("spool_max_bytes must be more than 0", hint="the default is 1GiB")
+        if self.spool is not None and not self.spool.startswith("/"):
+            raise UsageError(f'spool "{self.spool}" is no absolute path', hint="/var/lib/replicator/spool")
+        if self.lease < timedelta(seconds=1):
+            raise UsageError("lease must be at least 1s", hint="the default is 30s")
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

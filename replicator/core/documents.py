@@ -77,15 +77,34 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     follows: Follows | None = None
 
 
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """Who writes the log at the moment. It keeps the peace; the log's own names keep it whole.
+
+    Attributes:
+        holder: The writer; empty once it has given the lease back.
+        process: Where and what the holder's process is, so that its end can be seen from the same machine.
+        term: Counts the takeovers.
+        silence_s: A holder that hasn't renewed for so many seconds is taken for gone.
+        standby: A process that waits for the lease, if one has said so lately; else empty.
+    """
+
+    holder: str
+    process: str
+    term: int
+    silence_s: float
+    standby: str = ""
+
+
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """``checkpoint.json``: how far the writer has seen. A hint: the log is the truth.
 
     Attributes:
-        position: The log's end when this was written.
+        position: The log's end when this was written; epoch 0 before the first is opened.
         through_revision: etcd's revision up to which nothing more happened under the prefix.
         observed_through: The watermark: all that was committed until then is in the log.
         writer: Who wrote it.
-        written_at: When.
+        written_at: When; each of the holder's own writes has another.
+        lease: Whose turn it is to write; None in archives of version 0.1.
     """
 
     position: Position
@@ -93,6 +112,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     observed_through: datetime
     writer: str
     written_at: datetime
+    lease: Lease | None = None
 
 
 Document = TypeVar("Document", Archive, Epoch, Checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -19,6 +20,28 @@ if TYPE_CHECKING:
     from replicator.ports import Source
 
 
+def examine(link: Link) -> Archive | None:
+    """Return the archive's identity, or None if there is none yet; refuse what can't be meant.
+
+    Raises:
+        UsageError: The archive is another prefix's, or it has nothing yet and etcd nothing under the prefix.
+        SourceUnavailable: etcd can't be reached or refuses us.
+        StoreUnavailable: The same of the store.
+    """
+    status = link.source.status()
+    link.log.info("source.connected", cluster_id=status.cluster_id, version=status.version, head=status.head)
+    archive = read_archive(link.store)
+    if archive is None:
+        if not any(islice(link.source.read(status.head), 1)):
+            question_prefix(link.source, link.prefix)
+    elif archive.prefix != link.prefix:
+        raise UsageError(
+            f"the archive records the prefix {archive.prefix}, and etcd.prefix is {link.prefix}",
+            hint="give each prefix an archive of its own",
+        )
+    return archive
+
+
 def begin(link: Link, persistence: Persistence) -> Tip:
     """Return the log's end, for us to go on from.
 
@@ -28,14 +51,7 @@ def begin(link: Link, persistence: Persistence) -> Tip:
         StoreUnavailable: The same of the store.
         ArchiveDamaged: The log's tail can't be replayed.
     """
-    status = link.source.status()
-    link.log.info("source.connected", cluster_id=status.cluster_id, version=status.version, head=status.head)
-    archive = read_archive(link.store)
-    if archive is not None and archive.prefix != link.prefix:
-        raise UsageError(
-            f"the archive records the prefix {archive.prefix}, and etcd.prefix is {link.prefix}",
-            hint="give each prefix an archive of its own",
-        )
+    archive = examine(link)
     if archive is not None and any(read_epochs(link.store)):
         tip = resume(
             link.store,

@@ -1,115 +1,107 @@
-"""Record every change: follow etcd's watch into the archive, until told to stop."""
+"""Record every change, whenever it is our turn to write, until told to stop."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from replicator.errors import SourceUnavailable
-from replicator.flows.begin import begin
-from replicator.flows.checkpoints import Checkpoints
-from replicator.flows.commit import Committer
-from replicator.flows.follow import Follower
-from replicator.flows.inbox import Inbox
-from replicator.flows.open_epoch import open_epoch, read_base
-from replicator.flows.persist import Persistence
-from replicator.flows.snapshots import Snapshots
+from replicator.errors import SourceUnavailable, StoreUnavailable, WriterFenced
+from replicator.flows.begin import examine
+from replicator.flows.probe import probe
+from replicator.flows.standby import LeaseRules, Standby
+from replicator.flows.term import LeaseYielded, Term
 
 if TYPE_CHECKING:
-    from replicator.core.schedule import Schedule
-    from replicator.flows.checkpoints import Cadence
-    from replicator.flows.inbox import GroupCommit
-    from replicator.flows.link import Link
-    from replicator.flows.tip import Tip
+    from collections.abc import Callable
 
-# Beyond this the watch is made to wait; etcd keeps what it has not sent.
-_INBOX_LIMIT_BYTES = 64 << 20
+    from replicator.flows.link import Link
+    from replicator.flows.term import CaptureRules
 
 _RETRY_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureRules:
-    """When to cut segments, when to cut snapshots at the latest, and how often to tell how far we saw."""
-
-    commit: GroupCommit
-    schedule: Schedule
-    cadence: Cadence
-
-
 class Capture:
-    """Records one link; `run` is called once, `stop` from any thread."""
+    """Records into one archive, or stands by; `run` is called once, `stop` from any thread.
 
-    def __init__(self, link: Link, rules: CaptureRules) -> None:
-        self._link = link
+    Args:
+        connect: Gives a link with a connection and a writer's name of its own, for each term.
+        rules: What is written when.
+        lease: How the lease is kept.
+    """
+
+    def __init__(self, connect: Callable[[], Link], rules: CaptureRules, lease: LeaseRules) -> None:
+        self._connect = connect
         self._rules = rules
+        self._lease = lease
         self._stopping = threading.Event()
-        self._failure: BaseException | None = None
-        self._persistence = Persistence(link.store, self._stopping, link.log)
+        self._guard = threading.Lock()
+        self._term: Term | None = None
 
     def stop(self) -> None:
         """Let `run` flush what has come, and return."""
-        self._stopping.set()
-        self._link.source.interrupt()
+        with self._guard:
+            self._stopping.set()
+            if self._term is not None:
+                self._term.end()
 
     def run(self) -> None:
         """Record until `stop` is called; all that came by then is durable when this returns.
 
-        An etcd or a store that goes away later than at the start is waited for.
+        Whoever loses the lease, or finds that another has gone on, stands by again. An etcd or a store that
+        goes away later than at the start is waited for.
 
         Raises:
             UsageError: The archive is another prefix's, or etcd holds nothing under the prefix.
             SourceUnavailable: etcd can't be reached at the start, or refuses us.
             StoreUnavailable: The same of the store; or it is away when we are to stop.
-            WriterFenced: Another writer extended the log.
+            WriterFenced: Another writer is at work, and the store can't keep two apart.
             ArchiveDamaged: The log's tail can't be replayed.
         """
-        tip: Tip | None = begin(self._link, self._patient_with_nothing())
-        while tip is not None:
-            reason = self._record(tip)
-            tip = self._open_next(tip, reason) if reason is not None else None
-        self._link.log.info("capture.stopped")
+        link = self._connect()
+        examine(link)
+        lease = self._lease
+        if not probe(link.store, uuid4().hex).conditional_create:
+            lease = replace(lease, may_share=False)
+            link.log.error("store.unconditional")
+        is_first = True
+        while not self._stopping.is_set() and self._take_turn(link, lease, is_first=is_first):
+            link, is_first = self._connect(), False
+        link.log.info("capture.stopped")
 
-    def _patient_with_nothing(self) -> Persistence:
-        """At the start nothing would be lost by giving up, and somebody reads what we say."""
-        at_once = threading.Event()
-        at_once.set()
-        return Persistence(self._link.store, at_once, self._link.log)
-
-    def _open_next(self, tip: Tip, reason: str) -> Tip | None:
-        """Open the epoch after *tip*'s as soon as etcd lets itself be read; None if we are to stop before."""
-        self._link.log.error("lineage.broken", reason=reason, revision=tip.state.revision)
-        while not self._stopping.is_set():
-            try:
-                base = read_base(self._link)
-                return open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
-            except SourceUnavailable as error:
-                self._link.log.warning("source.unavailable", cause=str(error), retry_in_s=_RETRY_S)
-                self._stopping.wait(_RETRY_S)
-        return None
-
-    def _record(self, tip: Tip) -> str | None:
-        """Record one epoch; return why it ended, or None when we are to stop."""
-        inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, self._link.clock)
-        committing = threading.Thread(target=self._commit, args=(inbox, tip), name="commit", daemon=True)
-        committing.start()
+    def _take_turn(self, link: Link, rules: LeaseRules, *, is_first: bool) -> bool:
+        """Wait for the lease, and write while it is ours; tell whether to stand by again."""
+        standby = Standby(link, rules, lambda: _answers(link), self._stopping)
+        lease = standby.wait(patiently=not is_first)
+        if lease is None:
+            return False
+        term = Term(link, self._rules, lease)
+        with self._guard:
+            self._term = term
+            if self._stopping.is_set():
+                term.end()
         try:
-            return Follower(self._link, tip, inbox, self._stopping).follow()
-        finally:
-            inbox.close()
-            committing.join()
-            if self._failure is not None:
-                raise self._failure
+            term.run()
+        except WriterFenced as fenced:
+            if not rules.may_share:
+                raise
+            link.log.warning("writer.fenced", cause=str(fenced))
+            if isinstance(fenced, LeaseYielded):  # let whoever stands by be quicker
+                self._stopping.wait(rules.silence_s)
+            return True
+        except (SourceUnavailable, StoreUnavailable) as error:
+            if self._stopping.is_set() or (is_first and not standby.has_waited):
+                raise
+            link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
+            self._stopping.wait(_RETRY_S)
+            return True
+        return False
 
-    def _commit(self, inbox: Inbox, tip: Tip) -> None:
-        """Commit in a thread of its own; a failure there ends the watch here."""
-        link = self._link
-        try:
-            snapshots = Snapshots(link.store, self._rules.schedule, link.clock, link.log)
-            checkpoints = Checkpoints(link.store, self._rules.cadence, link.clock, link.log)
-            Committer(self._persistence, snapshots, checkpoints, link.log).commit(inbox, tip)
-        except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
-            self._failure = failure
-            self.stop()
-            inbox.close()
+
+def _answers(link: Link) -> bool:
+    try:
+        link.source.status()
+    except SourceUnavailable:
+        return False
+    return True

@@ -1,64 +1,44 @@
-"""From the inbox to the store: segments as they fall due, then snapshots and the checkpoint behind them."""
+"""From the inbox to the spool: segments as they fall due, and snapshots behind them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
-    from replicator.flows.checkpoints import Checkpoints
     from replicator.flows.inbox import Haul, Inbox
-    from replicator.flows.persist import Persistence
+    from replicator.flows.ship import Shipper
     from replicator.flows.snapshots import Snapshots
+    from replicator.flows.spool import Spool
     from replicator.flows.tip import Tip
 
-# How often snapshots and the checkpoint are considered while nothing happens.
+# How often snapshots are considered while nothing happens.
 _PATIENCE_S = 1.0
 
 
 class Committer:
-    """Moves one epoch's log on, in one thread: a segment is durable before the next one is begun."""
+    """Seals one epoch's changes, in one thread, as far as the spool has room for them."""
 
-    def __init__(
-        self,
-        persistence: Persistence,
-        snapshots: Snapshots,
-        checkpoints: Checkpoints,
-        log: FilteringBoundLogger,
-    ) -> None:
-        self._persistence = persistence
+    def __init__(self, spool: Spool, shipper: Shipper, snapshots: Snapshots) -> None:
+        self._spool = spool
+        self._shipper = shipper
         self._snapshots = snapshots
-        self._checkpoints = checkpoints
-        self._log = log
 
     def commit(self, inbox: Inbox, tip: Tip) -> None:
-        """Store all that comes into *inbox* behind *tip*, until it is closed and empty.
-
-        Raises:
-            WriterFenced: Another writer extended the log.
-            StoreUnavailable: The store was still away when the inbox was closed.
-        """
+        """Seal all that comes into *inbox* behind *tip*, until it is closed and empty, or all is given up."""
         is_last = False
-        while not is_last:
-            haul = inbox.take(_PATIENCE_S)
-            is_last = haul.is_last
-            self._append(tip, haul)
-            self._snapshots.consider(tip)
-            self._checkpoints.consider(tip)
-        self._snapshots.finish()
-        self._checkpoints.write(tip)
+        while not is_last and not self._spool.is_abandoned:
+            if self._spool.await_room(_PATIENCE_S):
+                haul = inbox.take(_PATIENCE_S)
+                is_last = haul.is_last
+                self._seal(tip, haul)
+            if self._snapshots.consider(tip):
+                self._spool.mark_boundary()
+                self._snapshots.stored(self._shipper.end)
 
-    def _append(self, tip: Tip, haul: Haul) -> None:
+    def _seal(self, tip: Tip, haul: Haul) -> None:
         if haul.batches:
-            name, body = tip.seal(haul.batches, haul.watermark)
-            self._persistence.create(name, body)
-            self._log.info(
-                "segment.stored",
-                object=name,
-                revision=tip.state.revision,
-                revisions=len(haul.batches),
-                size_bytes=len(body),
-            )
+            # With nothing in between, what is stored is what the next segment follows, however it was joined.
+            tip.anchor = self._spool.anchor() or self._shipper.end.anchor
+            self._spool.put(tip.seal(haul.batches, haul.watermark))
         elif haul.watermark is not None:
             tip.observe(haul.watermark)

@@ -45,6 +45,12 @@ class Follower:
         self._stamper = Stamper(tip.watermark.moment)
         self._cursor = tip.watermark.revision
         self._delay_s = _FIRST_DELAY_S
+        self._lost_at: float | None = None
+
+    def lost_for_s(self) -> float:
+        """Return for how many seconds etcd has been out of reach; 0 if it isn't. For any thread."""
+        lost_at = self._lost_at
+        return 0.0 if lost_at is None else self._link.clock.monotonic() - lost_at
 
     def follow(self) -> str | None:
         """Return why etcd's history doesn't continue ours, as `Epoch.reason` says it; None when stopped.
@@ -63,6 +69,8 @@ class Follower:
             except Compacted:
                 return "compacted"
             except SourceUnavailable as error:
+                if self._lost_at is None:
+                    self._lost_at = self._link.clock.monotonic()
                 self._link.log.warning("watch.lost", cause=str(error), retry_in_s=self._delay_s)
                 self._stopping.wait(self._delay_s)
                 self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
@@ -92,6 +100,7 @@ class Follower:
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
         seen_whole_at = asked.not_before if status.tells_progress else None
         for delivery in self._link.source.watch(self._cursor):
+            self._lost_at = None
             self._delay_s = _FIRST_DELAY_S  # a stream that ends before it says anything is none
             late = [revision for revision in delivery.revisions if revision[0] <= status.head]
             self._inbox.put(self._stamper.late(late, missed))

@@ -9,16 +9,21 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from replicator.ports import Clock, ObjectStore, Source
+    from replicator.ports import Clock, ObjectStore, Peers, Source, Spools
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Records *prefix* of *source* into *store*; *writer* is a random name of this process."""
+    """Records *prefix* of *source* into *store*, by way of *spools*; *writer* is a random name for one term.
+
+    *peers* tells of other writers' processes.
+    """
 
     source: Source
     prefix: str
     store: ObjectStore
+    spools: Spools
+    peers: Peers
     clock: Clock
     log: FilteringBoundLogger
     writer: str = field(default_factory=lambda: uuid4().hex)

@@ -113,4 +113,5 @@ def open_epoch(
         snapshot_revision=revision,
         tail_bytes=0,
         sealed=(revision, base.state.digest),
+        seen=(revision, Watermark(revision, observed_at)),
     )

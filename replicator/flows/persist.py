@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.flows.lease import Lease
     from replicator.ports import ObjectStore
 
 _FIRST_DELAY_S = 0.5
@@ -20,30 +21,36 @@ _LONGEST_DELAY_S = 30.0
 class Persistence:
     """Creates objects of the log. Until *closing* is set it tries again for ever, then once more.
 
-    The adapters have their own short patience with hiccups; this one is for outages.
+    The adapters have their own short patience with hiccups; this one is for outages. After one, or after this
+    process was suspended, *lease* is confirmed first: a writer that was away too long must not go on.
     """
 
-    def __init__(self, store: ObjectStore, closing: Event, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, store: ObjectStore, closing: Event, log: FilteringBoundLogger, lease: Lease | None = None
+    ) -> None:
         self._store = store
         self._closing = closing
         self._log = log
+        self._lease = lease
 
     def create(self, name: str, body: bytes) -> None:
         """Store *body* under *name*; durable when this returns.
 
         Raises:
-            WriterFenced: Another writer has taken the name.
+            WriterFenced: Another writer has taken the name, or the lease.
             StoreUnavailable: The store is still away, and we are to end.
         """
         delay_s = _FIRST_DELAY_S
         while True:
             is_last = self._closing.is_set()
             try:
+                if self._lease is not None:
+                    self._lease.confirm()
                 return self._store.create(name, body)
             except ObjectExists:
                 raise WriterFenced(
                     f"another writer has stored {name}: this one must not go on",
-                    hint="let one `replicator run` at a time write an archive",
+                    hint="it stands by from now on, if it may",
                 ) from None
             except StoreUnavailable as error:
                 if is_last:

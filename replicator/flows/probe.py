@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replicator.errors import ObjectExists, ObjectMissing
+from replicator.errors import ObjectExists, ObjectMissing, StoreMisconfigured
 
 if TYPE_CHECKING:
     from replicator.ports import ObjectStore
@@ -49,7 +49,8 @@ def probe(store: ObjectStore, token: str) -> Probe:
         conditional = _refuses(store, name)
         listed = name in store.names(name)
     finally:
-        store.delete(name)
+        with suppress(StoreMisconfigured):  # a writer that may not delete is one that can't destroy either
+            store.delete(name)
     return Probe(conditional, returns_bytes, listed, deletes=_is_gone(store, name))
 
 

@@ -27,7 +27,7 @@ def resume(
         ArchiveDamaged: The log's tail can't be replayed.
     """
     last = restore(store, Latest(), on_damaged)
-    replay = last.replay
+    replay, watermark = last.replay, Watermark(last.reach.through_revision, last.reach.observed_through)
     return Tip(
         archive_id=last.archive.archive_id,
         writer=writer,
@@ -36,8 +36,9 @@ def resume(
         anchor=replay.anchor,
         observed_at=replay.observed_at,
         window=replay.window,
-        watermark=Watermark(last.reach.through_revision, last.reach.observed_through),
+        watermark=watermark,
         snapshot_revision=last.snapshot_revision,
         tail_bytes=replay.tail_bytes,
-        sealed=(last.reach.through_revision, last.state.digest),
+        sealed=(watermark.revision, last.state.digest),
+        seen=(last.state.revision, watermark),
     )

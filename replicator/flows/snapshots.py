@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from replicator.core import objects
 from replicator.core.names import SnapshotName
@@ -12,17 +14,31 @@ from replicator.core.snapshot_rule import tail_outweighs
 from replicator.errors import ObjectExists, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.core.objects import Header, SnapshotFooter
     from replicator.core.schedule import Schedule
-    from replicator.flows.tip import Tip
+    from replicator.core.state import State
+    from replicator.flows.tip import LogEnd, Tip
     from replicator.ports import Clock, ObjectStore
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A state that is to be stored as soon as the log has come so far."""
+
+    name: SnapshotName
+    header: Header
+    state: State
+    footer: SnapshotFooter
+
+
 class Snapshots:
-    """Stores a snapshot of a changed state when the tail outweighs it, and at the latest by *schedule*."""
+    """Stores a snapshot of a changed state when the tail outweighs it, and at the latest by *schedule*.
+
+    One thread decides with `consider`, any other tells with `stored` how far the stored log has come: no
+    snapshot is stored before the segment that leads to it.
+    """
 
     def __init__(
         self, store: ObjectStore, schedule: Schedule, clock: Clock, log: FilteringBoundLogger
@@ -32,40 +48,56 @@ class Snapshots:
         self._clock = clock
         self._log = log
         self._due_at = schedule.next_after(clock.now())
+        self._guard = threading.Lock()
+        self._waiting: _Cut | None = None
         self._under_way: threading.Thread | None = None
         self._was_missed = False
 
-    def consider(self, tip: Tip) -> None:
-        """Begin a snapshot of *tip*'s state if one is due and none is under way."""
+    def consider(self, tip: Tip) -> bool:
+        """Cut a snapshot of *tip*'s state if one is due and none is under way; tell whether one was cut.
+
+        The last sealed segment must then be stored as one that ends there.
+        """
         now = self._clock.now()
         is_scheduled = now >= self._due_at
         if is_scheduled:
             self._due_at = self._schedule.next_after(now)
         has_changed = self._was_missed or tip.state.revision > tip.snapshot_revision
-        if has_changed and (is_scheduled or tail_outweighs(tip.tail_bytes, tip.state.size_bytes)):
-            self._begin(tip)
+        is_due = has_changed and (is_scheduled or tail_outweighs(tip.tail_bytes, tip.state.size_bytes))
+        return is_due and self._cut(tip)
+
+    def stored(self, end: LogEnd) -> None:
+        """Begin to store the snapshot that waits for the stored log to come to *end*, if there is one."""
+        with self._guard:
+            cut = self._waiting
+            if cut is None or cut.name.revision != end.position.revision:
+                return
+            self._waiting = None
+            self._under_way = threading.Thread(
+                target=self._make, args=(cut, end.anchor), name="snapshot", daemon=True
+            )
+            self._under_way.start()
 
     def finish(self) -> None:
         """Wait for the snapshot under way, if there is one."""
         if self._under_way is not None:
             self._under_way.join()
 
-    def _begin(self, tip: Tip) -> None:
-        if self._under_way is not None and self._under_way.is_alive():
-            return
-        name = SnapshotName(tip.epoch.epoch, tip.state.revision, tip.observed_at)
-        # The copy shares the records, so that it costs a few milliseconds; all else happens beside the log.
-        encode = partial(
-            objects.encode_snapshot, tip.header("snapshot"), tip.state.copy(), tip.snapshot_footer()
-        )
+    def _cut(self, tip: Tip) -> bool:
+        with self._guard:
+            if self._waiting is not None or (self._under_way is not None and self._under_way.is_alive()):
+                return False
+            # The copy shares the records, so that it costs a few milliseconds; all else happens beside the
+            # log.
+            name = SnapshotName(tip.epoch.epoch, tip.state.revision, tip.observed_at)
+            self._waiting = _Cut(name, tip.header("snapshot"), tip.state.copy(), tip.snapshot_footer())
         tip.snapshot_revision, tip.tail_bytes, self._was_missed = tip.state.revision, 0, False
-        self._under_way = threading.Thread(
-            target=self._make, args=(str(name), encode), name="snapshot", daemon=True
-        )
-        self._under_way.start()
+        return True
 
-    def _make(self, name: str, encode: Callable[[], bytes]) -> None:
-        body = encode()
+    def _make(self, cut: _Cut, anchor: str) -> None:
+        name = str(cut.name)
+        footer = msgspec.structs.replace(cut.footer, segment=anchor)
+        body = objects.encode_snapshot(cut.header, cut.state, footer)
         try:
             self._store.create(name, body)
         except ObjectExists:  # a writer before us cut it at the same revision: as good as ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from replicator.core import objects
 from replicator.core.documents import Follows
@@ -28,6 +28,29 @@ class Watermark:
     moment: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """Where the stored log ends: what the next segment must name, and stamp later than.
+
+    Attributes:
+        position: After the last stored event.
+        anchor: SHA-256 that the next segment names as its previous.
+        watermark: How far the epoch is known by what is stored.
+    """
+
+    position: Position
+    anchor: str
+    watermark: Watermark
+
+
+class Sealed(NamedTuple):
+    """A segment's name, its bytes, and the footer within them."""
+
+    name: LogName
+    body: bytes
+    footer: SegmentFooter
+
+
 @dataclass(slots=True)
 class Tip:
     """Everything that the next segment depends on; owned by the thread that commits.
@@ -45,6 +68,7 @@ class Tip:
         tail_bytes: Size of all batches since then.
         sealed: The watermark's revision, and the digest of *state*, which etcd must still give there. For
             other threads: replaced at once, never changed.
+        seen: The last sealed revision, and how far the source was seen behind it. For other threads as well.
     """
 
     archive_id: str
@@ -58,11 +82,17 @@ class Tip:
     snapshot_revision: int
     tail_bytes: int
     sealed: tuple[int, str]
+    seen: tuple[int, Watermark]
 
     @property
     def position(self) -> Position:
         """Where the log ends."""
         return Position(self.epoch.epoch, self.state.revision)
+
+    @property
+    def log_end(self) -> LogEnd:
+        """The same with all that the next segment needs."""
+        return LogEnd(self.position, self.anchor, self.watermark)
 
     def header(self, kind: objects.Kind) -> Header:
         """Return the header of an object that begins, or shows, where the log ends now."""
@@ -75,7 +105,10 @@ class Tip:
         )
 
     def snapshot_footer(self) -> SnapshotFooter:
-        """Return the footer of a snapshot of the state as it is now."""
+        """Return the footer of a snapshot of the state as it is now.
+
+        Its `segment` holds only if the segment that ends here is stored as it was sealed.
+        """
         return SnapshotFooter(
             keys=len(self.state),
             through_revision=self.watermark.revision,
@@ -98,10 +131,15 @@ class Tip:
         """Take note of how far the source was seen; a watermark never moves back."""
         if watermark.revision >= self.watermark.revision and watermark.moment >= self.watermark.moment:
             self.watermark = watermark
-            self.sealed = (watermark.revision, self.state.digest)
+            self.publish()
 
-    def seal(self, batches: tuple[Batch, ...], watermark: Watermark | None) -> tuple[str, bytes]:
-        """Step over *batches*; return the name and the bytes of the segment that holds them.
+    def publish(self) -> None:
+        """Tell other threads how far everything is sealed."""
+        self.sealed = (self.watermark.revision, self.state.digest)
+        self.seen = (self.state.revision, self.watermark)
+
+    def seal(self, batches: tuple[Batch, ...], watermark: Watermark | None) -> Sealed:
+        """Step over *batches*; return the segment that holds them.
 
         Args:
             batches: At least one.
@@ -130,4 +168,4 @@ class Tip:
         self.anchor = digest_of(body)
         self.observed_at, self.window = last.observed_at, last.window
         self.tail_bytes += sum(map(size_bytes, batches))
-        return str(name), body
+        return Sealed(name, body, footer)

@@ -28,6 +28,7 @@ FIELDS: Final = {
     "cause": "What the server said, or why there was no answer.",
     "cluster_id": "Identity of the etcd cluster.",
     "epoch": "Number of the epoch.",
+    "events": "How many events the segment holds.",
     "exit_code": "The exit code of the process.",
     "head": "The last revision that etcd has.",
     "hint": "What to do about it.",
@@ -38,8 +39,12 @@ FIELDS: Final = {
     "reason": "Why the history is not continuous, as in `epoch.json`.",
     "retry_in_s": "Seconds until the next attempt.",
     "revision": "etcd's revision that this concerns; of a capture, the last that is recorded.",
-    "revisions": "How many revisions the segment holds.",
-    "size_bytes": "Size of the object as stored.",
+    "segments": "How many segments there are.",
+    "size_bytes": "Size of the object as stored; of a spool, of all that waits in it.",
+    "spool": "The folder in the spool.",
+    "standby": "The process that waits.",
+    "term": "How many times the lease was taken, this time included.",
+    "writer": "A random name of the writer for this term.",
     "version": "etcd's version.",
 }
 """The fields of single events."""
@@ -60,6 +65,31 @@ EVENTS: Final = (
     Event(
         "source.empty", "warning", "etcd holds no key at all: there is nothing to record yet.", ("prefix",)
     ),
+    Event(
+        "spool.none",
+        "warning",
+        "`capture.spool` isn't set: what the store doesn't have waits in memory, and a crash during an "
+        "outage loses what etcd compacts meanwhile.",
+    ),
+    Event(
+        "store.unconditional",
+        "error",
+        "The store overwrites objects that are there. Two writers would destroy each other's log: none "
+        "may stand by.",
+    ),
+    Event(
+        "standby.waiting",
+        "info",
+        "Another process writes this archive; this one takes over when that gives no more sign of life.",
+        ("writer", "term"),
+    ),
+    Event(
+        "standby.noticed",
+        "info",
+        "A process waits to take over; signs of life come more often from now on.",
+        ("standby",),
+    ),
+    Event("lease.taken", "info", "It is this process's turn to write.", ("writer", "term")),
     Event("archive.created", "info", "There was no archive; now there is one.", ("archive_id", "prefix")),
     Event(
         "epoch.opened",
@@ -72,6 +102,26 @@ EVENTS: Final = (
         "info",
         "The log's tail is read back; recording goes on behind it.",
         ("epoch", "revision"),
+    ),
+    Event(
+        "spool.recovered",
+        "warning",
+        "An earlier process had not stored all that it had recorded; the log takes that up, and goes on "
+        "behind it.",
+        ("segments", "revision"),
+    ),
+    Event(
+        "spool.set_aside",
+        "error",
+        "Something in the spool doesn't continue the log: another epoch was opened since, or a piece "
+        "before it is missing. It stays where it is; nothing else may know of it.",
+        ("object", "spool"),
+    ),
+    Event(
+        "spool.damaged",
+        "warning",
+        "A file in the spool isn't what was written. It stays where it is, and is passed over.",
+        ("object", "spool", "cause"),
     ),
     Event("capture.stopped", "info", "All that was recorded is stored; the process may end."),
     Event(
@@ -99,8 +149,39 @@ EVENTS: Final = (
         "etcd is out of reach; tried again, and nothing is lost while it keeps its history.",
         ("cause", "retry_in_s"),
     ),
+    Event("segment.stored", "info", "Changes are durable.", ("object", "revision", "events", "size_bytes")),
     Event(
-        "segment.stored", "info", "Changes are durable.", ("object", "revision", "revisions", "size_bytes")
+        "spool.full",
+        "error",
+        "As much waits for the store as `capture.spool_max_bytes` allows. The watch waits, and etcd keeps "
+        "what it hasn't sent: until it compacts.",
+        ("segments", "size_bytes"),
+    ),
+    Event(
+        "spool.unavailable",
+        "error",
+        "The spool's disk doesn't take a segment: it is full, say. The segment waits in memory, and the "
+        "next one until that is stored.",
+        ("object", "cause"),
+    ),
+    Event(
+        "stray.removed",
+        "warning",
+        "A writer that had been suspended for long left an object under the log's next name. It continued "
+        "no log, and this one holds all that it held.",
+        ("object",),
+    ),
+    Event(
+        "writer.fenced",
+        "warning",
+        "Another writer has taken over, or may do better; this process stands by. Nothing is lost.",
+        ("cause",),
+    ),
+    Event(
+        "term.failed",
+        "warning",
+        "It was this process's turn, and etcd or the store didn't answer; it stands by again.",
+        ("cause", "retry_in_s"),
     ),
     Event("snapshot.stored", "info", "The whole state is durable.", ("object", "size_bytes")),
     Event(
@@ -121,7 +202,8 @@ EVENTS: Final = (
     Event(
         "checkpoint.missed",
         "warning",
-        "The checkpoint could not be replaced. It is a hint: nothing is lost.",
+        "The checkpoint could not be read or replaced. It is a hint: nothing is lost. After a lease's "
+        "length without one, a standby takes over.",
         ("cause",),
     ),
     Event(
@@ -133,7 +215,7 @@ EVENTS: Final = (
     Event(
         "store.unavailable",
         "error",
-        "The store is away. Changes wait in memory and are not durable yet.",
+        "The store is away. Changes wait in the spool, or in memory without one.",
         ("object", "cause", "retry_in_s"),
     ),
     Event(

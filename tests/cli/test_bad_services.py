@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from servers.command import Complaint, called, replicator, running, until
+from servers.command import Complaint, called, replicator, running
 from servers.moto import refusal
 from servers.proxy import Answer, Fault, faulty
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from conftest import Story
     from servers.etcd import Etcd
-    from servers.etcd_json import EtcdJson
     from servers.moto import S3Server
 
 SECRET = Complaint.SECRET
@@ -119,7 +118,7 @@ def test_a_reader_of_the_prefix_alone_is_enough(
 )
 def test_a_directory_that_cannot_be_made(place: str, what: str, settings: Callable[..., Path]) -> None:
     outcome = replicator("-c", settings(archive=f"file://{place}"), "run")
-    Complaint(5, f"{place}/archive.json: {what}", place).is_made_by(outcome)
+    Complaint(5, f": {what}", place).is_made_by(outcome)
 
 
 # ---- S3 --------------------------------------------------------------------------------------------------
@@ -173,7 +172,7 @@ def test_a_bucket_that_may_be_read_alone(
     denied = itertools.repeat(refusal(403, "AccessDenied"))
     with faulty(s3_server.endpoint, itertools.chain([Fault.NONE], denied)) as proxy:
         outcome = replicator("-c", in_s3(bucket, proxy.endpoint), "run")
-    Complaint(5, f"s3://{bucket}/some/path/archive.json: ", "grant s3:GetObject").is_made_by(outcome)
+    Complaint(5, f"s3://{bucket}/some/path/probe/", "grant s3:GetObject").is_made_by(outcome)
 
 
 def test_no_credentials_for_s3(s3_server: S3Server, bucket: str) -> None:
@@ -183,22 +182,3 @@ def test_no_credentials_for_s3(s3_server: S3Server, bucket: str) -> None:
 
 
 # ---- writers ---------------------------------------------------------------------------------------------
-
-
-def test_two_writers_on_one_archive(
-    settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
-) -> None:
-    path = settings(capture={"flush_interval": "0"})
-    with running(tmp_path / "one", "-c", path) as one:
-        one.tells("watch.started")
-        with running(tmp_path / "two", "-c", path) as two:
-            two.tells("watch.started")
-            revision = client.put(f"{prefix}/routes/1", '{"uri":"/two"}')
-            until(lambda: one.has_ended or two.has_ended, "one of two writers ends")
-            loser, winner = (one, two) if one.has_ended else (two, one)
-            assert loser.ended() == 6
-            (failure,) = loser.events("run.failed")
-            assert "another writer has stored e00000001/log/" in failure["cause"]
-            assert "let one `replicator run` at a time" in failure["hint"]
-            winner.stores(revision)
-            assert winner.stop() == 0

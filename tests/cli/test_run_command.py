@@ -43,7 +43,7 @@ def test_a_put_right_before_sigterm_is_restorable(
         assert recorder.stop() == 0
     assert state(path) == {f"{prefix}/routes/1": "last"}
     (stored,) = recorder.events("segment.stored")
-    assert stored["revisions"] == 2
+    assert stored["events"] == 2
     assert recorder.events("capture.stopped")
 
 

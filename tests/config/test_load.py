@@ -39,7 +39,7 @@ s3:
   access_key: AKIA
   secret_key: 0123
   sse_kms_key_id:
-capture: {flush_interval: 0, flush_bytes: 512KiB}
+capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
 snapshot: {cron_spec: "@every 1h30m"}
 apisix:
   version: 3.10
@@ -94,6 +94,9 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert settings.s3.sse_kms_key_id is None
     assert timedelta(0) == settings.capture.flush_interval
     assert settings.capture.flush_bytes == 524_288
+    assert settings.capture.spool == "/spool"
+    assert settings.capture.spool_max_bytes == 10**9
+    assert timedelta(seconds=10) == settings.capture.lease
     assert Schedule("@every 1h30m") == settings.snapshot.cron_spec
     assert apisix.version == "3.10"
     assert apisix.keyring == (Secret("0123456789abcdef"), Secret("${not a variable}"))
@@ -191,6 +194,9 @@ def test_a_setting_is_not_both_known_and_not_yet() -> None:
         ("capture:\n  flush_interval: -1s", '2: capture.flush_interval: "-1s" is no duration'),
         ("capture:\n  flush_bytes: lots", '2: capture.flush_bytes: "lots" is no size'),
         ("capture:\n  flush_bytes: 0", "1: capture: flush_bytes must be more than 0"),
+        ("capture:\n  spool_max_bytes: 0", "1: capture: spool_max_bytes must be more than 0"),
+        ("capture:\n  spool: here", '1: capture: spool "here" is no absolute path'),
+        ("capture:\n  lease: 500ms", "1: capture: lease must be at least 1s"),
         ("snapshot: {cron_spec: '@often'}", '1: snapshot.cron_spec: "@often" is no schedule'),
         ("etcd: {prefix: 1, prefix: 2}", '1: "prefix" is given twice, first at 1'),
         ("archive: ${HOME_DIR}", "1: archive: the environment variable HOME_DIR is not set"),

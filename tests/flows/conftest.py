@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from replicator.flows import capture, follow, persist
+from replicator.flows import capture, follow, persist, term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,5 +19,8 @@ def quick() -> Iterator[None]:
         patch.setattr(persist, "_FIRST_DELAY_S", 0.001)
         patch.setattr(persist, "_LONGEST_DELAY_S", 0.01)
         patch.setattr(follow, "_FIRST_DELAY_S", 0.001)
+        patch.setattr(follow, "_LONGEST_DELAY_S", 0.1)
         patch.setattr(capture, "_RETRY_S", 0.001)
+        patch.setattr(term, "_RETRY_S", 0.001)
+        patch.setattr(term, "_BEAT_S", 0.01)
         yield

@@ -23,7 +23,6 @@ from generators import histories, played, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import FailingStore, MemoryStore
-from servers.command import until
 
 from replicator.core import documents, names
 from replicator.core.documents import Archive
@@ -32,11 +31,10 @@ from replicator.errors import (
     SourceUnavailable,
     StoreUnavailable,
     UsageError,
-    WriterFenced,
 )
 from replicator.flows import follow
 from replicator.flows.inbox import GroupCommit
-from replicator.flows.open_archive import open_archive, read_checkpoint
+from replicator.flows.open_archive import read_checkpoint
 from replicator.flows.restore import restore
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -178,48 +176,6 @@ def surviving(store: FailingStore) -> MemoryStore:
     healed = MemoryStore()
     healed.objects = store.objects
     return healed
-
-
-def test_a_name_that_another_writer_took_fences_us() -> None:
-    source, store = new_source(), MemoryStore()
-    running = Running(source, store)
-    running.tells("watch.started")
-    store.create("e00000001/log/00000000000000000002.jsonl.zst", b"another writer's")
-    put(source, b"2")
-    failure = running.ended()
-    assert isinstance(failure, WriterFenced)
-    assert "e00000001/log/00000000000000000002.jsonl.zst" in str(failure)
-
-
-def test_of_two_captures_the_archive_keeps_one() -> None:
-    source, store = new_source(), MemoryStore()
-    other = source.again()
-    first = Running(source, store)
-    first.tells("watch.started")
-    second = Running(other, store)
-    second.tells("watch.started")
-    put(source, b"2")
-    until(lambda: not (first.thread.is_alive() and second.thread.is_alive()), "one is fenced")
-    fenced, left = (first, second) if not first.thread.is_alive() else (second, first)
-    assert isinstance(fenced.ended(), WriterFenced)
-    left.stores(put(source, b"3"))
-    left.stop()
-    check(store, source.etcd, 2)
-
-
-@pytest.mark.parametrize("attempt", range(10))
-def test_two_captures_that_found_one_archive_at_once_leave_it_whole(attempt) -> None:
-    source, store = new_source(), MemoryStore()
-    both = [Running(each, store) for each in (source, source.again())]
-    put(source, b"%d" % attempt)
-    until(lambda: all(each.events("watch.started") or not each.thread.is_alive() for each in both), "a start")
-    put(source, b"again")  # both may have got so far, if the second began behind the first one's last segment
-    until(lambda: sum(each.thread.is_alive() for each in both) == 1, "one is fenced")
-    fenced, left = sorted(both, key=lambda each: each.thread.is_alive())
-    assert isinstance(fenced.ended(), WriterFenced)
-    left.stop()
-    (epoch,) = open_archive(store).epochs
-    check(store, source.etcd, epoch.base)
 
 
 def test_another_prefixs_archive_is_refused() -> None:

@@ -102,6 +102,7 @@ def test_a_base_whose_epoch_was_never_opened_doesnt_count() -> None:
 def test_a_damaged_snapshot_does_not_stop_the_recording() -> None:
     source, store = new_source(), MemoryStore()
     running = Running(source, store, every="@every 1s")
+    running.tells("watch.started")
     running.stores(put(source, b"/apisix/a", b"2"))
     running.tells("snapshot.stored")
     running.stop()

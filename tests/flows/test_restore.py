@@ -260,8 +260,8 @@ def test_what_a_stale_writer_adds_to_an_old_epoch_doesnt_count() -> None:
     etcd = EtcdModel(20)
     etcd.put(b"/apisix/b", b"new")
     scribe.open(etcd, START + timedelta(seconds=60), "compacted")
-    name, body = stale.seal((Batch(9, START + timedelta(seconds=7), (born(b"/apisix/stale", 9),)),), None)
-    scribe.store.create(name, body)
+    sealed = stale.seal((Batch(9, START + timedelta(seconds=7), (born(b"/apisix/stale", 9),)),), None)
+    scribe.store.create(str(sealed.name), sealed.body)
     assert restore(scribe.store, AtRevision(8)).state.revision == 8
     assert restore(scribe.store, Latest()).epoch.epoch == 2
     for target in (AtRevision(9), AtTime(START + timedelta(seconds=7))):

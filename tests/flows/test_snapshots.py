@@ -47,9 +47,14 @@ class Bench:
         moment = START + timedelta(seconds=self._etcd.head)
         self._scribe.append([Batch(self._etcd.head, moment, self._etcd.history[-1][1])])
 
+    def consider(self) -> None:
+        """Consider a snapshot of what is all stored."""
+        self.snapshots.consider(self.tip)
+        self.snapshots.stored(self.tip.log_end)
+
     def cut(self) -> list[int]:
         """Consider a snapshot, wait for it, and return the revisions of all that there are."""
-        self.snapshots.consider(self.tip)
+        self.consider()
         self.snapshots.finish()
         return [decode_snapshot(body, name).state.revision for name, body in self.store.objects.items()]
 
@@ -92,9 +97,9 @@ def test_only_one_is_under_way_at_a_time() -> None:
 
     bench.store.create = slow  # type: ignore[method-assign]
     bench.change(TAIL_FLOOR_BYTES)
-    bench.snapshots.consider(bench.tip)
+    bench.consider()
     bench.change(TAIL_FLOOR_BYTES + 1)
-    bench.snapshots.consider(bench.tip)
+    bench.consider()
     bench.change()
     gate.set()
     bench.snapshots.finish()

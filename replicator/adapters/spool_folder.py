@@ -1,0 +1,107 @@
+"""The spool's folders on local disk: one for each writer, locked as long as its process lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from replicator.adapters.directory import DirectoryStore
+from replicator.adapters.files import explanation
+from replicator.adapters.object_names import is_name_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from replicator.ports import ObjectStore
+
+_LOCK_SUFFIX = ".owner"
+
+
+class NoSpool:
+    """`Spools` without a disk: what waits for the store waits in memory."""
+
+    def own(self, archive_id: str, writer: str) -> ObjectStore | None:  # noqa: ARG002 (the port's)
+        """Return None."""
+        return None
+
+    def left(self, archive_id: str) -> Sequence[ObjectStore]:  # noqa: ARG002
+        """Return nothing."""
+        return ()
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
+class SpoolFolders:
+    """The `Spools` below *root*: ``<archive id>/<writer>/``, and ``<writer>.owner`` beside it.
+
+    The kernel holds a lock on the owner's file as long as its process lives, suspended or not; so what the
+    dead have left can be told from what the living still want.
+
+    Args:
+        root: The spool's directory; it is made when it is needed.
+        wrap: Given each folder's store; returns what is used in its place, such as one that encrypts.
+    """
+
+    def __init__(self, root: Path, wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store) -> None:
+        self._root = root.absolute()
+        self._wrap = wrap
+        self._locks: dict[Path, int] = {}
+
+    def own(self, archive_id: str, writer: str) -> ObjectStore:
+        """Return a folder of *writer*'s own: see `Spools.own`."""
+        folder = self._root / archive_id / writer
+        try:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock(folder)
+        except OSError as error:
+            raise explanation(error, self._root, f"{archive_id}/{writer}") from error
+        return self._wrap(DirectoryStore(folder))
+
+    def left(self, archive_id: str) -> Sequence[ObjectStore]:
+        """Return the folders whose owners are gone: see `Spools.left`."""
+        home = self._root / archive_id
+        try:
+            folders = sorted(path for path in home.iterdir() if path.is_dir() and is_name_part(path.name))
+            ours = [folder for folder in folders if folder not in self._locks and self._lock(folder)]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise explanation(error, self._root, archive_id) from error
+        return [self._wrap(DirectoryStore(folder)) for folder in ours]
+
+    def release(self) -> None:
+        """Give all folders back; the empty ones go."""
+        for folder, lock in self._locks.items():
+            with suppress(OSError):  # a courtesy: what stays is found at the next start
+                _remove_if_empty(folder)
+            os.close(lock)
+        self._locks.clear()
+
+    def _lock(self, folder: Path) -> bool:
+        """Lock *folder* for this process; tell whether nobody else has."""
+        if folder in self._locks:
+            return True
+        path = folder.with_name(folder.name + _LOCK_SUFFIX)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode=0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._locks[folder] = lock
+        return True
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove *folder* and its lock unless a segment is in it."""
+    if any(path.is_file() and path.name != ".lock" for path in folder.rglob("*")):
+        return
+    if folder.exists():
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        folder.rmdir()
+    folder.with_name(folder.name + _LOCK_SUFFIX).unlink()

@@ -1,0 +1,203 @@
+"""One term as the writer: from the lease in hand to the lease given back, through all its epochs."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replicator.errors import SourceUnavailable, StoreUnavailable, WriterFenced
+from replicator.flows.append import Appender
+from replicator.flows.begin import begin
+from replicator.flows.commit import Committer
+from replicator.flows.follow import Follower
+from replicator.flows.inbox import Inbox
+from replicator.flows.open_epoch import open_epoch, read_base
+from replicator.flows.persist import Persistence
+from replicator.flows.recover import recover
+from replicator.flows.ship import Shipper
+from replicator.flows.snapshots import Snapshots
+from replicator.flows.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replicator.core.schedule import Schedule
+    from replicator.flows.inbox import GroupCommit
+    from replicator.flows.lease import Lease, Standing
+    from replicator.flows.link import Link
+    from replicator.flows.tip import LogEnd, Tip
+
+# Beyond this the watch is made to wait; etcd keeps what it has not sent.
+_INBOX_LIMIT_BYTES = 64 << 20
+
+_RETRY_S = 2.0
+_BEAT_S = 0.25
+
+
+class LeaseYielded(WriterFenced):
+    """etcd is out of our reach while somebody stands by who may reach it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRules:
+    """When to cut segments, when to cut snapshots at the latest, and how much may wait on disk."""
+
+    commit: GroupCommit
+    schedule: Schedule
+    spool_max_bytes: int = 1 << 30
+    yield_after_s: float = 30.0
+
+
+class Term:
+    """Records *link* while *lease* is ours; `run` is called once, `end` from any thread."""
+
+    def __init__(self, link: Link, rules: CaptureRules, lease: Lease) -> None:
+        self._link = link
+        self._rules = rules
+        self._lease = lease
+        self._ending = threading.Event()
+        self._over = threading.Event()
+        self._failure: BaseException | None = None
+        self._persistence = Persistence(link.store, self._ending, link.log, lease)
+        self._follower: Follower | None = None
+        self._inbox: Inbox | None = None
+        self._spool: Spool | None = None
+        self._standing: Callable[[], Standing | None] = lambda: None
+
+    def end(self) -> None:
+        """Let `run` flush what has come, and return."""
+        self._ending.set()
+        self._link.source.interrupt()
+
+    def run(self) -> None:
+        """Record until `end` is called; all that came by then is durable when this returns.
+
+        An etcd or a store that goes away later than at the start is waited for.
+
+        Raises:
+            UsageError: The archive is another prefix's, or etcd holds nothing under the prefix.
+            SourceUnavailable: etcd can't be reached at the start, or refuses us.
+            StoreUnavailable: The same of the store; or it is away when we are to end.
+            WriterFenced: Another writer has taken over, or extended the log.
+            ArchiveDamaged: The log's tail can't be replayed.
+        """
+        beating = threading.Thread(target=self._beat, name="lease", daemon=True)
+        beating.start()
+        try:
+            tip: Tip | None = begin(self._link, self._patient_with_nothing())
+            while tip is not None:
+                reason = self._record(tip)
+                tip = self._open_next(tip, reason) if reason is not None else None
+            self._raise_failure()
+        finally:
+            self._over.set()
+            beating.join()
+            with suppress(WriterFenced):
+                self._lease.give_back(self._standing())
+            self._link.spools.release()
+
+    def _patient_with_nothing(self) -> Persistence:
+        """At the start nothing would be lost by giving up, and somebody reads what we say."""
+        at_once = threading.Event()
+        at_once.set()
+        return Persistence(self._link.store, at_once, self._link.log, self._lease)
+
+    def _open_next(self, tip: Tip, reason: str) -> Tip | None:
+        """Open the epoch after *tip*'s as soon as etcd lets itself be read; None if we are to end before."""
+        self._link.log.error("lineage.broken", reason=reason, revision=tip.state.revision)
+        while not self._ending.is_set():
+            try:
+                base = read_base(self._link)
+                return open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
+            except SourceUnavailable as error:
+                self._link.log.warning("source.unavailable", cause=str(error), retry_in_s=_RETRY_S)
+                self._ending.wait(_RETRY_S)
+        return None
+
+    def _record(self, tip: Tip) -> str | None:
+        """Record one epoch; return why it ended, or None when we are to end. *tip* is then all stored."""
+        link, spools = self._link, self._link.spools
+        end = tip.log_end
+        spool = Spool(spools.own(tip.archive_id, link.writer), self._rules.spool_max_bytes, link.log)
+        spool.adopt(recover(tip, spools.left(tip.archive_id), link.store, link.log))
+        appender = Appender(link.store, self._persistence, self._lease.confirm, link.log)
+        shipper = Shipper(spool, appender, tip.header("segment"), end, link.log)
+        snapshots = Snapshots(link.store, self._rules.schedule, link.clock, link.log)
+        inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
+        self._spool, self._inbox = spool, inbox
+        self._standing = lambda: _standing(tip, shipper.end)
+        limit_bytes = self._rules.commit.size_bytes
+        shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
+        committer = Committer(spool, shipper, snapshots)
+        committing = self._start("commit", lambda: committer.commit(inbox, tip))
+        self._follower = Follower(link, tip, inbox, self._ending)
+        try:
+            return self._follower.follow()
+        finally:
+            inbox.close()
+            committing.join()
+            spool.close()
+            shipping.join()
+            snapshots.finish()
+            self._raise_failure()
+            tip.anchor = shipper.end.anchor
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Do *work* in a thread of its own; its failure ends the term."""
+
+        def attempt() -> None:
+            try:
+                work()
+            except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
+                self._fail(failure)
+
+        thread = threading.Thread(target=attempt, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _fail(self, failure: BaseException) -> None:
+        self._failure = self._failure or self._told(failure)
+        self.end()
+        if self._spool is not None:
+            self._spool.abandon()
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def _told(self, failure: BaseException) -> BaseException:
+        """Say of a store that is away at the end what becomes of the changes that it doesn't have."""
+        if not isinstance(failure, StoreUnavailable) or self._spool is None:
+            return failure
+        segments, size_bytes = self._spool.load
+        if not segments or not self._spool.is_durable:
+            return failure
+        return type(failure)(
+            f"{failure}; {segments} segments ({size_bytes} bytes) wait in the spool",
+            hint=f"start it here again: it stores them first; {failure.hint}",
+        )
+
+    def _beat(self) -> None:
+        """Renew the lease, and give it up where another may do better, until the term is over."""
+        while not self._over.wait(_BEAT_S):
+            try:
+                self._lease.consider(self._standing())
+                self._yield_if_cut_off()
+            except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
+                self._fail(failure)
+                return
+
+    def _yield_if_cut_off(self) -> None:
+        lost_s = self._follower.lost_for_s() if self._follower is not None else 0.0
+        if self._lease.has_standby and lost_s > self._rules.yield_after_s:
+            raise LeaseYielded("etcd is out of reach, and another writer stands by")
+
+
+def _standing(tip: Tip, end: LogEnd) -> Standing:
+    """Return where the stored log ends, and how far it is known: further than it says, if nothing waits."""
+    revision, watermark = tip.seen
+    return end.position, watermark if revision == end.position.revision else end.watermark
