@@ -27,6 +27,8 @@ FIELDS: Final = {
     "base": "Revision of the state that the epoch begins with.",
     "cause": "What the server said, or why there was no answer.",
     "cluster_id": "Identity of the etcd cluster.",
+    "created": "How many keys were created.",
+    "deleted": "How many keys were deleted.",
     "epoch": "Number of the epoch.",
     "exit_code": "The exit code of the process.",
     "head": "The last revision that etcd has.",
@@ -40,6 +42,7 @@ FIELDS: Final = {
     "revision": "etcd's revision that this concerns; of a capture, the last that is recorded.",
     "revisions": "How many revisions the segment holds.",
     "size_bytes": "Size of the object as stored.",
+    "updated": "How many keys were updated.",
     "version": "etcd's version.",
 }
 """The fields of single events."""
@@ -66,6 +69,12 @@ EVENTS: Final = (
         "info",
         "The whole state is stored; from here the history has no holes.",
         ("epoch", "reason", "base", "keys"),
+    ),
+    Event(
+        "gap.found",
+        "warning",
+        "Nobody recorded what happened between the epoch before and this one; these keys differ across it.",
+        ("epoch", "reason", "created", "updated", "deleted"),
     ),
     Event(
         "capture.resumed",
