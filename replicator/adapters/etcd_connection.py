@@ -88,7 +88,7 @@ class Connection:
         self._client.close()
 
     def version(self, patience_s: float) -> str:
-        """Return the server's version; empty if etcd doesn't tell it to one like us.
+        """Return the server's version; ``unknown`` if etcd doesn't tell it to one like us.
 
         Raises:
             grpc.RpcError: The server doesn't answer, or refuses us.
@@ -98,7 +98,7 @@ class Connection:
             status = self._asked(lambda: stub.Status(request, timeout=patience_s, metadata=self._metadata))
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.PERMISSION_DENIED:
-                return ""
+                return "unknown"
             raise
         return str(status.version)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import ssl
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +14,7 @@ from certificates import Authority
 from etcd_sources import listening
 from servers.command import until
 from servers.etcd import Etcd
+from servers.etcd_tls import TlsEtcd
 
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.etcd import EtcdOptions, EtcdSource
@@ -158,34 +157,6 @@ def test_a_password_where_none_is_asked_for_is_told(etcd) -> None:
     with pytest.raises(SourceUnavailable, match="authentication is not enabled") as caught:
         source_of(etcd, username="reader", password="reader-secret").status()
     assert "auth disabled" in caught.value.hint
-
-
-class TlsEtcd(Etcd):
-    """An etcd that speaks TLS alone, and where *authority* says so only to clients with its certificates."""
-
-    def __init__(self, folder: Path, binary: Path, authority: Authority, *, is_mutual: bool) -> None:
-        cert, key = authority.sign("server")
-        flags = [f"--cert-file={cert}", f"--key-file={key}", "--unsafe-no-fsync"]
-        if is_mutual:
-            flags += ["--client-cert-auth", f"--trusted-ca-file={authority.cacert}"]
-        super().__init__(folder, binary, flags)
-        self._context = ssl.create_default_context(cafile=str(authority.cacert))
-        self._context.load_cert_chain(*authority.sign("probe"))
-
-    @property
-    def endpoint(self) -> str:
-        """The URL for clients."""
-        return f"https://127.0.0.1:{self._port}"
-
-    def _is_healthy(self) -> bool:
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=1, context=self._context)
-        try:
-            connection.request("GET", "/health")
-            return b'"true"' in connection.getresponse().read()
-        except OSError:
-            return False
-        finally:
-            connection.close()
 
 
 @pytest.fixture

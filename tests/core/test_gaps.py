@@ -33,7 +33,7 @@ def sides(draw: st.DrawFn) -> tuple[dict[bytes, Record], dict[bytes, Record]]:
             case "same":
                 after[key] = record
             case "same value":
-                after[key] = Record(record.value, record.create_revision, record.mod_revision + 1, 1, 0)
+                after[key] = Record(record.value, record.create_revision, record.mod_revision ^ 1, 1, 0)
     return before, after
 
 
