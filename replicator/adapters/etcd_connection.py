@@ -5,6 +5,7 @@ etcd3 makes the channel. Its own login is not used, since it fetches a token onc
 
 from __future__ import annotations
 
+import errno
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ _HINTS = {
     grpc.StatusCode.FAILED_PRECONDITION: "etcd has auth disabled: leave out etcd.username and etcd.password",
 }
 UNREACHABLE = "check etcd.endpoints, and that etcd runs and has a leader"
+_OPEN_FILES = "raise the limit of open files: ulimit -n"
 _TLS_FILES = "check etcd.cacert, etcd.cert and etcd.key"
 
 
@@ -166,12 +168,18 @@ def translated(endpoint: str) -> Iterator[None]:
     except grpc.RpcError as error:
         raise _translation(error, endpoint) from None
     except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}", hint=_TLS_FILES) from None
+        hint = _OPEN_FILES if error.errno in (errno.EMFILE, errno.ENFILE) else _TLS_FILES
+        raise UsageError(f"{error.filename}: {error.strerror}", hint=hint) from None
 
 
 def _translation(error: grpc.RpcError, endpoint: str) -> ReplicatorError | Compacted:
-    code, details = error.code(), error.details() or ""
+    code, details = error.code(), _one_line(error.details() or "")
     if code is grpc.StatusCode.OUT_OF_RANGE and "compacted" in details:
         return Compacted()
     hint = _HINTS.get(code, UNREACHABLE)
     return SourceUnavailable(f"etcd at {endpoint}: {code.name.lower()}: {details}", hint=hint)
+
+
+def _one_line(details: str) -> str:
+    """Return what gRPC says in one line; it may quote what the system said, with bytes that mean nothing."""
+    return " ".join("".join(char if char.isprintable() else " " for char in details).split())

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from replicator.core import documents, names
 from replicator.core.plan import AtRevision, AtTime, Target
-from replicator.errors import ArchiveDamaged, TargetNotRestorable, UsageError
+from replicator.errors import ArchiveDamaged, TargetNotRestorable, UsageError, WriterFenced
 from replicator.flows.gaps import acknowledge, differences, find_gaps, gap_before
 from replicator.flows.open_archive import open_archive
 from replicator.flows.restore import restore
@@ -145,6 +145,54 @@ def two_epochs_of_another_writer(name: str) -> bytes:
     scribe.open(etcd, START)
     scribe.open(etcd, START + timedelta(minutes=5), "compacted")
     return scribe.store.get(name)
+
+
+class Killed(BaseException):
+    """Our process's end."""
+
+
+class Deadly(MemoryStore):
+    """Kills whoever creates the object number *at*, before or after it is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at, self.is_after = 0, False
+
+    def create(self, name: str, body: bytes) -> None:
+        """Do as `MemoryStore`, or kill."""
+        self.at -= 1
+        if self.at == 0 and not self.is_after:
+            raise Killed
+        super().create(name, body)
+        if self.at == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", [1, 2, 3], ids=["the base", "the record", "the document"])
+def test_an_epoch_that_a_killed_process_began_to_open_is_opened_by_the_next(at, is_after) -> None:
+    store, etcd = Deadly(), EtcdModel(2)
+    scribe = Scribe(store)
+    etcd.put(b"/apisix/a", b"1")
+    scribe.open(etcd, START)
+    etcd.put(b"/apisix/a", b"2")
+    store.at, store.is_after = at, is_after
+    with pytest.raises(Killed):
+        scribe.open(etcd, START + timedelta(minutes=5), "compacted")
+    scribe.writer = "the next"
+    etcd.put(b"/apisix/b", b"1")
+    is_open = (at, is_after) == (3, True)
+    assert is_open == (names.epoch_document(2) in store.objects)
+    if is_open:
+        with pytest.raises(WriterFenced):
+            scribe.open(etcd, START + timedelta(minutes=6), "compacted")
+    else:
+        scribe.open(etcd, START + timedelta(minutes=6), "compacted")
+    opened = open_archive(store)
+    (gap,) = find_gaps(store, opened.epochs)
+    expected = [b"/apisix/a"] if is_open else [b"/apisix/a", b"/apisix/b"]
+    assert expected == [one.raw_key for one in differences(store, opened.archive, gap)]
+    assert restore(store, AtRevision(gap.epoch.base)).epoch == gap.epoch
 
 
 def test_an_epoch_of_a_version_without_gap_records_is_read_all_the_same() -> None:
