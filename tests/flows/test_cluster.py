@@ -63,7 +63,7 @@ class Writer:
     def _write(self) -> None:
         chance = random.Random(3)
         with EtcdJson(self._endpoint) as etcd:
-            while not self._stopping.wait(chance.expovariate(100)):
+            while not self._stopping.wait(chance.expovariate(30)):
                 key = b"/apisix/%d" % chance.randrange(9)
                 try:
                     etcd.delete(key) if chance.random() < 0.2 else etcd.put(key, chance.randbytes(200))
