@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ["servers.etcd", "servers.ceph", "servers.lua", "servers.moto"]
+pytest_plugins = ["servers.etcd", "servers.etcd_cluster", "servers.ceph", "servers.lua", "servers.moto"]
 
 # No deadline: the machine may be busy, and an example may start a process. A failure prints what repeats it.
 settings.register_profile("replicator", deadline=None, max_examples=100, print_blob=True)

@@ -1,81 +1,53 @@
 """One prefix of an etcd as a `Source`: where it stands, what it held, what happens.
 
-etcd3 makes the connection (TLS, authentication); ranges and the watch are driven here, since etcd3's own
-ranges know no revision and its watcher never reconnects and takes a refusal for a success.
+Ranges and the watch are driven here: etcd3's own ranges know no revision, and its watcher never reconnects
+and takes a refusal for a success.
 """
 
 from __future__ import annotations
 
-import ssl
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import grpc
 
-from replicator.adapters.etcd_messages import messages  # before etcd3, which needs them
+from replicator.adapters.etcd_connection import UNREACHABLE, Connection, EtcdOptions, translated
+from replicator.adapters.etcd_pages import PageSize
 from replicator.adapters.etcd_watch import Watch, answers_progress_truly
 from replicator.core.records import Record
-from replicator.errors import Compacted, ReplicatorError, SourceUnavailable, UsageError
+from replicator.errors import SourceUnavailable, UsageError
 from replicator.ports import SourceStatus
-
-import etcd3  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replicator.ports import Clock, Delivery
 
-_TIMEOUT_S = 5
-_RANGE_TIMEOUT_S = 60  # a page of large values takes its time
-_PAGE_KEYS = 2000
+__all__ = ["EtcdOptions", "EtcdSource", "end_of"]
 
-# A suspended server is noticed in 8 s: without the ping timeout in 65 s, without keepalive never. etcd
-# answers a keepalive below 5 s, and any without a call, with GOAWAY.
-_CHANNEL = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 6000),
-    ("grpc.keepalive_timeout_ms", 3000),
-    ("grpc.http2.ping_timeout_ms", 3000),
-    ("grpc.http2.max_pings_without_data", 0),
-)
+_PAGE_PATIENCE_S = 60.0  # a page of large values takes its time
 
-_HINTS = {
-    grpc.StatusCode.UNAUTHENTICATED: "check etcd.username and etcd.password",
-    grpc.StatusCode.PERMISSION_DENIED: "etcd's user needs a role with read permission on the whole prefix",
-    grpc.StatusCode.INVALID_ARGUMENT: "check etcd.username and etcd.password, and that etcd has auth enabled",
-    grpc.StatusCode.FAILED_PRECONDITION: "etcd has auth disabled: leave out etcd.username and etcd.password",
-}
-_UNREACHABLE = "check etcd.endpoints, and that etcd runs and has a leader"
-_TLS_FILES = "check etcd.cacert, etcd.cert and etcd.key"
-
-
-@dataclass(frozen=True, slots=True)
-class EtcdOptions:
-    """How to reach an etcd: endpoint URLs (all http or all https), and who we are. Paths are of PEM files."""
-
-    endpoints: tuple[str, ...]
-    username: str = ""
-    password: str = field(default="", repr=False)
-    cacert: str = ""
-    cert: str = ""
-    key: str = ""
+# For each question, where other endpoints wait to be asked, and where this is the last one. So a round over
+# three of which none answers takes 9 s.
+_PATIENCE_S = 2.0
+_LAST_PATIENCE_S = 5.0
 
 
 class EtcdSource:
     """All keys that begin with *prefix* in the etcd that *options* name.
 
-    One connection at a time: `status` (re)connects to the first endpoint that answers, and `read` and
-    `watch` use what it found.
+    One connection at a time: `status` (re)connects, and `read` and `watch` use what it found. It stays with
+    an endpoint until that fails; then it asks the ones behind it first.
     """
 
     def __init__(self, options: EtcdOptions, prefix: bytes, clock: Clock) -> None:
         self._options = options
         self._prefix = prefix
         self._clock = clock
-        self._client: Any = None
+        self._next = 0
+        self._connection: Connection | None = None
+        self._has_connected = False
         self._version = ""
         self._watch: Watch | None = None
         self._interrupted = threading.Event()
@@ -85,14 +57,21 @@ class EtcdSource:
 
         Raises:
             SourceUnavailable: No endpoint answers, or etcd refuses us.
+            UsageError: A TLS file can't be read. Only until a first connection: what is exchanged later
+                comes back.
         """
-        errors: list[SourceUnavailable] = []
-        for endpoint in self._options.endpoints:
+        failures: list[SourceUnavailable] = []
+        for left in range(len(self._options.endpoints), 0, -1):
             try:
-                return self._connect(endpoint)
+                return self._connect(_PATIENCE_S if left > 1 else _LAST_PATIENCE_S)
+            except UsageError as error:
+                if not self._has_connected:
+                    raise
+                failures.append(SourceUnavailable(str(error), hint=error.hint))
             except SourceUnavailable as error:
-                errors.append(error)
-        raise errors[0]
+                failures.append(error)
+            self._pass_on()
+        raise _together(failures)
 
     def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
         """Yield all keys under the prefix as of *revision*, in byte order, page by page.
@@ -101,13 +80,17 @@ class EtcdSource:
             Compacted: etcd no longer holds *revision*.
             SourceUnavailable: etcd doesn't answer, or refuses us.
         """
-        start, more = self._prefix, True
+        start, more, size = self._prefix, True, PageSize()
         while more:
-            page = self._range(start, end_of(self._prefix), revision=revision, limit=_PAGE_KEYS)
+            page = self._page(start, revision, size)
+            size_bytes = 0
             for kv in page.kvs:
-                yield kv.key, Record(kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+                record = Record(kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+                size_bytes += len(kv.key) + len(record.value)
+                yield kv.key, record
             more = page.more
             if more:
+                size.note(len(page.kvs), size_bytes)
                 start = page.kvs[-1].key + b"\0"
 
     def watch(self, after: int) -> Iterator[Delivery]:
@@ -117,14 +100,15 @@ class EtcdSource:
             Compacted: etcd no longer holds what follows *after*.
             SourceUnavailable: The stream was lost, or the watch refused.
         """
-        with _translated(self._options.endpoints):
+        connection = self._connected()
+        with self._failing(connection):
             bounds = (self._prefix, end_of(self._prefix))
-            self._watch = Watch(self._client, self._version, bounds, self._clock)
+            self._watch = Watch(connection, bounds, self._clock, asks=answers_progress_truly(self._version))
             if self._interrupted.is_set():
                 return
             try:
                 yield from self._watch.deliveries(after)
-            except grpc.RpcError:
+            except (grpc.RpcError, SourceUnavailable):
                 if not self._interrupted.is_set():
                     raise
 
@@ -137,20 +121,22 @@ class EtcdSource:
     def neighbour(self) -> bytes | None:
         """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""
         try:
-            kvs = self._range(b"\0", b"\0", limit=1, keys_only=True).kvs
+            kvs = self._range(_PAGE_PATIENCE_S, key=b"\0", range_end=b"\0", limit=1, keys_only=True).kvs
         except SourceUnavailable:  # a role that may read the prefix alone
             return None
         return kvs[0].key if kvs else None
 
-    def _connect(self, endpoint: str) -> SourceStatus:
-        if self._client is not None:
-            self._client.close()
-        with _translated((endpoint,)):
-            self._client = _client(endpoint, self._options)
-            self._version = self._client.maintenancestub.Status(
-                messages.StatusRequest(), timeout=_TIMEOUT_S, metadata=self._client.metadata
-            ).version
-        header = self._range(self._prefix, end_of(self._prefix), _TIMEOUT_S, limit=1, keys_only=True).header
+    def _connect(self, patience_s: float) -> SourceStatus:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        endpoint = self._options.endpoints[self._next]
+        with translated(endpoint):
+            connection = self._connection = Connection(endpoint, self._options, patience_s)
+            self._version = connection.version(patience_s)
+            bounds = {"key": self._prefix, "range_end": end_of(self._prefix)}
+            header = connection.range(patience_s, **bounds, limit=1, keys_only=True).header
+        self._has_connected = True
         return SourceStatus(
             cluster_id=f"{header.cluster_id:x}",
             version=self._version,
@@ -158,10 +144,40 @@ class EtcdSource:
             tells_progress=answers_progress_truly(self._version),
         )
 
-    def _range(self, key: bytes, range_end: bytes, timeout_s: int = _RANGE_TIMEOUT_S, **options: Any) -> Any:
-        request = messages.RangeRequest(key=key, range_end=range_end, **options)
-        with _translated(self._options.endpoints):
-            return self._client.kvstub.Range(request, timeout=timeout_s, metadata=self._client.metadata)
+    def _page(self, start: bytes, revision: int, size: PageSize) -> Any:
+        """Return the page from *start*; a smaller one than *size* says, if that is more than can be sent."""
+        bounds = {"key": start, "range_end": end_of(self._prefix), "revision": revision}
+        connection = self._connected()
+        with self._failing(connection):
+            while True:
+                try:
+                    return connection.range(_PAGE_PATIENCE_S, **bounds, limit=size.keys)
+                except grpc.RpcError as error:
+                    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or not size.shrink():
+                        raise
+
+    def _range(self, patience_s: float, **request: Any) -> Any:
+        connection = self._connected()
+        with translated(connection.endpoint):
+            return connection.range(patience_s, **request)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise SourceUnavailable("etcd is not connected", hint=UNREACHABLE)
+        return self._connection
+
+    @contextmanager
+    def _failing(self, connection: Connection) -> Iterator[None]:
+        """Translate errors, and let the next `status` begin with another endpoint after one."""
+        try:
+            with translated(connection.endpoint):
+                yield
+        except SourceUnavailable:
+            self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        self._next = (self._next + 1) % len(self._options.endpoints)
 
 
 def end_of(prefix: bytes) -> bytes:
@@ -170,42 +186,8 @@ def end_of(prefix: bytes) -> bytes:
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else b"\0"
 
 
-def _client(endpoint: str, options: EtcdOptions) -> Any:
-    url = urlsplit(endpoint)
-    return etcd3.Etcd3Client(
-        host=f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname,
-        port=url.port or 2379,
-        ca_cert=(options.cacert or _system_roots()) if url.scheme == "https" else None,
-        cert_cert=options.cert or None,
-        cert_key=options.key or None,
-        timeout=_TIMEOUT_S,
-        user=options.username or None,
-        password=options.password or None,
-        grpc_options=_CHANNEL,
-    )
-
-
-def _system_roots() -> str:
-    roots = ssl.get_default_verify_paths().cafile
-    if roots is None:
-        raise UsageError("this machine has no file of root certificates", hint="set etcd.cacert")
-    return roots
-
-
-@contextmanager
-def _translated(endpoints: tuple[str, ...]) -> Iterator[None]:
-    """Turn what etcd3 and gRPC raise into the project's errors."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise _translation(error, ", ".join(endpoints)) from None
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}", hint=_TLS_FILES) from None
-
-
-def _translation(error: grpc.RpcError, endpoints: str) -> ReplicatorError | Compacted:
-    code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.OUT_OF_RANGE and "compacted" in details:
-        return Compacted()
-    hint = _HINTS.get(code, _UNREACHABLE)
-    return SourceUnavailable(f"etcd at {endpoints}: {code.name.lower()}: {details}", hint=hint)
+def _together(failures: list[SourceUnavailable]) -> SourceUnavailable:
+    """Return one error that says what each endpoint has said, with the hint of the one that said most."""
+    hints = [failure.hint for failure in failures]
+    told = next((hint for hint in hints if hint != UNREACHABLE), UNREACHABLE)
+    return SourceUnavailable("; ".join(map(str, failures)), hint=told)

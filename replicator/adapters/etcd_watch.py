@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from replicator.adapters.etcd_connection import Connection
     from replicator.ports import Clock
 
 _PROGRESS_S = 1.0
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-_HEAD_TIMEOUT_S = 2
+_HEAD_TIMEOUT_S = 2.0
+_SILENCE_S = 5.0
+_ASK_ANOTHER = "restart that etcd server if this goes on"
 
 # After `finish`: how often etcd is asked whether that was all, and how many times before we believe it.
 _LAST_WORD_S = 0.1
@@ -32,13 +35,22 @@ _LAST_WORDS = 20
 
 
 class Watch:
-    """Watches the keys from *bounds*[0] up to *bounds*[1] with *client*, an etcd3 client."""
+    """Watches the keys from *bounds*[0] up to *bounds*[1]; *asks* etcd for progress, if that may be believed.
 
-    def __init__(self, client: Any, version: str, bounds: tuple[bytes, bytes], clock: Clock) -> None:
-        self._client = client
-        self._asks = answers_progress_truly(version)
+    While it watches it asks etcd each second where its head lies. An etcd that hasn't answered that for five
+    seconds is given up: it is suspended, cut off, or without a leader.
+    """
+
+    def __init__(
+        self, connection: Connection, bounds: tuple[bytes, bytes], clock: Clock, *, asks: bool
+    ) -> None:
+        self._connection = connection
+        self._asks = asks
         self._bounds = bounds
         self._clock = clock
+        self._heard_at = clock.monotonic()
+        self._is_created = False
+        self._loss: Exception | None = None
         self._requests: SimpleQueue[Any] = SimpleQueue()
         self._finishing = threading.Event()
         self._ended = threading.Event()
@@ -58,18 +70,19 @@ class Watch:
 
         Raises:
             Compacted: etcd no longer holds what follows *after*.
-            SourceUnavailable: etcd refused or ended the watch.
+            SourceUnavailable: etcd refused or ended the watch, or never began it.
+            grpc.RpcError: The stream or etcd's other answers failed.
         """
         # To start at a revision that we know makes a compaction right behind it an error on all versions.
         self._requests.put(self._create(max(after, 1)))
-        self._call = messages.WatchStub(self._client.channel).Watch(
-            iter(self._requests.get, None),
-            metadata=(*(self._client.metadata or ()), ("hasleader", "true")),
-        )
+        self._call = self._connection.watch(iter(self._requests.get, None))
+        self._heard_at = self._clock.monotonic()
         asking = threading.Thread(target=self._ask, name="etcd-progress", daemon=True)
         asking.start()
         try:
             yield from self._received(after)
+        except grpc.RpcError as error:
+            raise self._loss or error from None
         finally:
             self._ended.set()
             self._finishing.set()
@@ -112,21 +125,32 @@ class Watch:
     def _note_head(self) -> int | None:
         """Note where etcd's head lies, and return that; None if etcd doesn't say."""
         asked_at = self._clock.now()
-        request = messages.RangeRequest(key=self._bounds[0], count_only=True)
-        metadata = self._client.metadata
         try:
-            answer = self._client.kvstub.Range(request, timeout=_HEAD_TIMEOUT_S, metadata=metadata)
+            answer = self._connection.range(_HEAD_TIMEOUT_S, key=self._bounds[0], count_only=True)
         except grpc.RpcError as error:
-            if error.code() not in _PASSING:
-                self._call.cancel()  # our token ran out, say; a new connection gets a new one
+            if error.code() not in _PASSING or self._silence_s() > _SILENCE_S:
+                self._lose(error)
             return None
+        if self._is_created:
+            self._heard_at = self._clock.monotonic()
+        elif self._silence_s() > _SILENCE_S:
+            self._lose(SourceUnavailable("etcd answers, but doesn't begin the watch", hint=_ASK_ANOTHER))
         head = int(answer.header.revision)
         self._heads.append((asked_at, head))
         return head
 
+    def _silence_s(self) -> float:
+        return self._clock.monotonic() - self._heard_at
+
+    def _lose(self, cause: Exception) -> None:
+        """End the stream, which says nothing by itself; *cause* is then what ended it."""
+        self._loss = cause
+        self._call.cancel()
+
     def _received(self, cursor: int) -> Iterator[Delivery]:
         held: list[Any] = []
         for response in self._call:
+            self._is_created = True
             if response.canceled:
                 raise _refusal(response)
             held.extend(response.events)

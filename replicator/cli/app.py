@@ -24,6 +24,7 @@ COMMANDS = {
     "restore": "rebuild the standalone file of any moment",
     "list": "what can be restored: epochs, coverage, gaps, snapshots",
     "status": "position, lag and watermark",
+    "gap": "what nobody recorded, and that somebody has looked at it",
     "check": "configuration, etcd and store, tried for real",
     "demo": "a day of a small shop's gateway on this machine, nothing to set up",
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from replicator import wiring
+from replicator.cli.gaps import GapLine, gap_line, gap_words
 from replicator.cli.options import TIME, archive_option, json_option, print_json
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
-from replicator.core.quantities import format_time, human_duration
+from replicator.core.quantities import format_time
+from replicator.flows.gaps import find_gaps
 from replicator.flows.survey import survey
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl
-    from replicator.flows.survey import Coverage, Survey
+    from replicator.flows.gaps import KnownGap
+    from replicator.flows.survey import Coverage
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -54,11 +56,19 @@ class EpochLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What ``list --json`` says; gaps lie between an epoch's *last* and the next one's *first*."""
+    """What ``list --json`` says; gaps lie between an epoch's *last* and the next one's *first*.
+
+    Attributes:
+        archive_id: As in archive.json.
+        prefix: What is recorded.
+        epochs: In order.
+        gaps: Those before the epochs that are listed.
+    """
 
     archive_id: str
     prefix: str
     epochs: tuple[EpochLine, ...]
+    gaps: tuple[GapLine, ...]
 
 
 @click.command("list")
@@ -77,19 +87,22 @@ def command(
 ) -> None:
     """Show what can be restored: every moment of every epoch; what lies between two epochs is a gap."""
     settings = shared.settings(archive)
-    found = survey(wiring.store(wiring.archive_of(settings), settings.s3))
-    listing = _listing(found, since, until)
+    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    found = survey(store)
+    shown = [one for one in found.coverage if _overlaps(one, since, until)]
+    gaps = find_gaps(store, [one.epoch for one in shown])
+    listing = Listing(
+        found.archive.archive_id,
+        found.archive.prefix,
+        tuple(_epoch_line(one, since, until) for one in shown),
+        tuple(map(gap_line, gaps)),
+    )
     if as_json:
         print_json(listing)
         return
     with answering():
-        for line in _words(listing, found.coverage):
+        for line in _words(listing, gaps):
             say(line)
-
-
-def _listing(found: Survey, since: datetime | None, until: datetime | None) -> Listing:
-    epochs = tuple(_epoch_line(one, since, until) for one in found.coverage if _overlaps(one, since, until))
-    return Listing(found.archive.archive_id, found.archive.prefix, epochs)
 
 
 def _overlaps(one: Coverage, since: datetime | None, until: datetime | None) -> bool:
@@ -115,21 +128,17 @@ def _epoch_line(one: Coverage, since: datetime | None, until: datetime | None) -
     )
 
 
-def _words(listing: Listing, coverage: tuple[Coverage, ...]) -> Iterator[str]:
+def _words(listing: Listing, gaps: tuple[KnownGap, ...]) -> Iterator[str]:
     yield f"archive {listing.archive_id} of {listing.prefix}"
-    gaps = {after.epoch.epoch: _gap_s(before, after) for before, after in pairwise(coverage)}
+    before = {gap.epoch.epoch: gap for gap in gaps}
     for line in listing.epochs:
-        if line.epoch in gaps:
-            yield f"gap of {human_duration(gaps[line.epoch])}: nobody recorded what happened"
+        if line.epoch in before:
+            yield from gap_words(before[line.epoch])
         yield f"epoch {line.epoch} ({line.reason}) of cluster {line.cluster_id}"
         yield f"  from       revision {line.first.revision:<12} {line.first.time}"
         yield f"  to         revision {line.last.revision:<12} {line.last.time}"
         yield f"  changes    the last at revision {line.end_revision}"
         yield from _snapshot_words(line.snapshots)
-
-
-def _gap_s(before: Coverage, after: Coverage) -> float:
-    return (after.epoch.observed_at - before.reach.observed_through).total_seconds()
 
 
 def _snapshot_words(snapshots: tuple[Moment, ...]) -> Iterator[str]:

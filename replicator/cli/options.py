@@ -43,8 +43,15 @@ def _revision(text: str) -> int:
     return int(text)
 
 
+def _epoch(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,7}", text):
+        raise UsageError(f'"{text}" is no epoch', hint="they count from 1; see `replicator list`")
+    return int(text)
+
+
 TIME = _Parsed("time", _moment)
 REVISION = _Parsed("revision", _revision)
+EPOCH = _Parsed("epoch", _epoch)
 DURATION = _Parsed("duration", parse_duration)
 
 archive_option = click.option(

@@ -53,10 +53,21 @@ def _lines() -> Iterator[str]:
     for name in COMMANDS:
         command = program.get_command(context, name)
         if command is not None:
-            yield from _command(f"replicator {name}", command, command.help or "")
+            yield from _tree(f"replicator {name}", command)
     yield _EXIT_CODES
     yield from (f"| {code} | {' '.join(meanings)} |" for code, meanings in _codes().items())
     yield f"| {INTERRUPTED} | Interrupted by Ctrl-C. |\n"
+
+
+def _tree(title: str, command: click.Command) -> Iterator[str]:
+    """Yield a command, and those below it, each with what it is called with."""
+    arguments = [param.human_readable_name for param in command.params if isinstance(param, click.Argument)]
+    below = command.commands if isinstance(command, click.Group) else {}
+    yield from _command(
+        " ".join([title, *arguments, *["COMMAND"] * bool(below)]), command, command.help or ""
+    )
+    for name, each in below.items():
+        yield from _tree(f"{title} {name}", each)
 
 
 def _command(title: str, command: click.Command, help_: str) -> Iterator[str]:

@@ -46,6 +46,7 @@ class Asked:
     keyring: Path | None
     plugins: Path | None
     strict: bool
+    allow_gap: bool
     report: Path | None
     archive: ArchiveUrl | None
     as_json: bool
@@ -111,6 +112,9 @@ class Asked:
     help="The plugins that the gateway loads: a list, or a mapping with plugins and stream_plugins.",
 )
 @click.option("--strict", is_flag=True, help="Write no file if anything is refused or inexact.")
+@click.option(
+    "--allow-gap", is_flag=True, help="Where nobody recorded what happened: take the last state before that."
+)
 @click.option("--report", type=_FILE, metavar="FILE", help="What the file can't say, as JSON.")
 @archive_option
 @json_option
@@ -132,7 +136,8 @@ def command(shared: Shared, /, **words: Any) -> None:
     settings = shared.settings(asked.archive)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
     gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
-    restored = restore(wiring.store(wiring.archive_of(settings), settings.s3), target)
+    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    restored = restore(store, target, allow_gap=asked.allow_gap)
     if asked.format_ == "kv":
         answer = key_values(restored)
     else:

@@ -38,6 +38,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         ignored: Keys that are no configuration.
         inexact: Items that are in the file although the gateway will hold them a little differently.
         stripped: Items that are in the file without plugins which the gateway doesn't load.
+        in_gap: Whether the moment that was asked for lies in a gap; this is then the last state before it.
+        gap_ends_at: When that gap ends, RFC 3339; None outside of one.
         unopened: Items in the file with a field that looks encrypted, and no key of the keyring opens it.
     """
 
@@ -48,6 +50,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     late_by: float
     state_digest: str
     keys: int
+    in_gap: bool = False
+    gap_ends_at: str | None = None
     refused: tuple[Refusal, ...] = ()
     ignored: tuple[str, ...] = ()
     inexact: tuple[Inexact, ...] = ()
@@ -69,6 +73,11 @@ class Answer:
     def words(self) -> Iterator[str]:
         """Yield the lines for people, and for the file's comment: keys as they are, whatever they hold."""
         told = self.told
+        if told.in_gap:
+            yield (
+                "IN A GAP: nobody recorded what happened then. This is the last state before the gap, "
+                f"which ends at {told.gap_ends_at}"
+            )
         yield f"revision {told.revision} of epoch {told.epoch}, {told.time}; {told.keys} keys"
         if told.late_by:
             yield (
@@ -118,6 +127,8 @@ def _told(restored: Restored, report: Report) -> Told:
         late_by=restored.late_by.total_seconds(),
         state_digest=restored.state.digest,
         keys=len(restored.state),
+        in_gap=restored.gap is not None,
+        gap_ends_at=format_time(restored.gap.observed_at) if restored.gap else None,
         refused=report.refused,
         ignored=report.ignored,
         inexact=report.inexact,

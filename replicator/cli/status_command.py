@@ -13,6 +13,7 @@ from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.quantities import format_time, human_duration
 from replicator.errors import SourceUnavailable, TargetNotRestorable
+from replicator.flows.gaps import find_gaps
 from replicator.flows.survey import survey
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl
+    from replicator.flows.gaps import KnownGap
     from replicator.flows.survey import Survey
     from replicator.ports import SourceStatus
 
@@ -33,6 +35,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         prefix: What is recorded.
         epoch: The newest epoch.
         epochs: How many there are; there is a gap before each but the first.
+        unacknowledged_gaps: How many of these gaps nobody has acknowledged.
         revision: The last recorded change.
         through_revision: etcd's revision up to which the archive is known.
         observed_through: The watermark: any moment until then can be restored. RFC 3339.
@@ -46,6 +49,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     epoch: int
     epochs: int
+    unacknowledged_gaps: int
     revision: int
     through_revision: int
     observed_through: str
@@ -68,14 +72,16 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
     etcd is asked if a file is given by -c; the archive alone is enough for the rest.
     """
     settings = shared.settings(archive)
-    found = survey(wiring.store(wiring.archive_of(settings), settings.s3))
+    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    found = survey(store)
+    gaps = find_gaps(store, [one.epoch for one in found.coverage])
     etcd, trouble = None, None
     if shared.files:
         try:
             etcd = wiring.source(settings.etcd).status()
         except SourceUnavailable as error:
             trouble = error
-    status = _status(found, etcd, wiring.SystemClock().now())
+    status = _status(found, gaps, etcd, wiring.SystemClock().now())
     if as_json:
         print_json(status)
     else:
@@ -92,7 +98,7 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
         )
 
 
-def _status(found: Survey, etcd: SourceStatus | None, now: datetime) -> Status:
+def _status(found: Survey, gaps: tuple[KnownGap, ...], etcd: SourceStatus | None, now: datetime) -> Status:
     newest = found.coverage[-1]
     through = newest.reach.through_revision
     return Status(
@@ -100,6 +106,7 @@ def _status(found: Survey, etcd: SourceStatus | None, now: datetime) -> Status:
         prefix=found.archive.prefix,
         epoch=newest.epoch.epoch,
         epochs=len(found.coverage),
+        unacknowledged_gaps=sum(gap.acknowledged is None for gap in gaps),
         revision=newest.end,
         through_revision=through,
         observed_through=format_time(newest.reach.observed_through),
@@ -118,4 +125,7 @@ def _words(status: Status) -> Iterator[str]:
     if status.etcd_head is not None:
         yield f"etcd       at revision {status.etcd_head}, {status.lag_revisions} ahead"
     if status.epochs > 1:
-        yield f"gaps       {status.epochs - 1}: replicator list shows them"
+        open_ones = (
+            f"{status.unacknowledged_gaps} not acknowledged" if status.unacknowledged_gaps else "all seen"
+        )
+        yield f"gaps       {status.epochs - 1}, {open_ones}: replicator gap list shows them"

@@ -51,6 +51,26 @@ class Follows(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
 
 
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Which gap record is the epoch's, and what it counts.
+
+    Attributes:
+        name: The record's name; others beside it are of processes that opened no epoch.
+        sha256: Its SHA-256.
+        created: How many keys were created across the gap.
+        updated: How many were updated.
+        deleted: How many were deleted.
+        same_value: How many of the updated hold the same bytes as before.
+    """
+
+    name: str
+    sha256: str
+    created: int
+    updated: int
+    deleted: int
+    same_value: int
+
+
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     """``epoch.json``: a history without holes begins here. It is written last, after its base snapshot.
 
@@ -65,6 +85,8 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
         snapshot: Name of the base snapshot.
         writer: Who wrote it.
         follows: The end of the epoch before; None for the first.
+        gap: What differs across the gap between the two; None for the first, and where a version wrote it
+            that knew no gap records.
     """
 
     epoch: int
@@ -75,6 +97,21 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str
     writer: str
     follows: Follows | None = None
+    gap: Gap | None = None
+
+
+class GapAcknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """``gap-acknowledged.json``: somebody took note of the gap before *epoch*; written once.
+
+    Attributes:
+        epoch: The epoch that follows the gap.
+        acknowledged_at: When.
+        note: What they had to say.
+    """
+
+    epoch: int
+    acknowledged_at: datetime
+    note: str = ""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,10 +152,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None = None
 
 
-Document = TypeVar("Document", Archive, Epoch, Checkpoint)
+Document = TypeVar("Document", Archive, Epoch, GapAcknowledged, Checkpoint)
 
 
-def encode(document: Archive | Epoch | Checkpoint) -> bytes:
+def encode(document: Archive | Epoch | GapAcknowledged | Checkpoint) -> bytes:
     """Return the document's bytes, sealed."""
     text = msgspec.json.encode(document)[:-1]
     return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + b'"}\n'

@@ -47,6 +47,19 @@ def epoch_document(epoch: int) -> str:
     return f"e{epoch:08d}/epoch.json"
 
 
+def gap_record(epoch: int, observed_at: datetime) -> str:
+    """Return the name of the record of the gap before *epoch*, whose base is stamped *observed_at*.
+
+    The stamp tells it from records of attempts that opened no epoch, as it does for bases.
+    """
+    return f"e{epoch:08d}/gap@{observed_at.strftime(_TIME)}.jsonl.zst"
+
+
+def gap_acknowledgement(epoch: int) -> str:
+    """Return the name of the document that acknowledges the gap before *epoch*."""
+    return f"e{epoch:08d}/gap-acknowledged.json"
+
+
 def log_folder(epoch: int) -> str:
     """Return what the names of all segments of *epoch* begin with."""
     return f"e{epoch:08d}/log/"

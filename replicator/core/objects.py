@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Batch
 
-Kind = Literal["segment", "snapshot"]
+Kind = Literal["segment", "snapshot", "gap"]
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The first line: what this object is, and whose.
 
     Attributes:
-        kind: ``segment`` or ``snapshot``.
+        kind: ``segment``, ``snapshot`` or ``gap``.
         archive_id: As in archive.json.
         epoch: The epoch that it belongs to.
-        revision: For a segment the revision that it starts after; for a snapshot the one it shows.
+        revision: For a segment the revision that it starts after; for a snapshot the one it shows; for
+            a gap record the base that the gap ends with.
         writer: The process that wrote it, so that no two writers' objects are ever the same bytes.
         format: Version of the format.
     """

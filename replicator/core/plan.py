@@ -62,6 +62,10 @@ class Span:
         """Where this epoch's log ends for good; None while it is the newest."""
         return self.following.follows if self.following else None
 
+    def last(self) -> Target:
+        """Return the last state before the gap behind this epoch; the log's end, if it is the newest."""
+        return AtRevision(self.end.position.revision) if self.end else Latest()
+
     def counts(self, snapshot: SnapshotName) -> bool:
         """Tell whether *snapshot* is one of this epoch's history, and not what a stale writer cut later."""
         return self.end is None or snapshot.revision <= self.end.position.revision
@@ -92,11 +96,12 @@ def spans(epochs: Sequence[Epoch]) -> list[Span]:
     return [Span(*pair) for pair in zip(epochs, [*epochs[1:], None], strict=True)]
 
 
-def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
+def choose_spans(target: Target, epochs: Sequence[Epoch], *, allow_gap: bool = False) -> list[Span]:
     """Return the epochs that *target* may lie in; *epochs* in order, at least one.
 
     There is one, but for a revision that several epochs may know, since etcd was set back: then the
-    newest comes first, and the others count if that doesn't reach so far.
+    newest comes first, and the others count if that doesn't reach so far. Where *allow_gap*, a target in a
+    gap gives the epoch before that, which excludes it.
 
     Raises:
         TargetNotRestorable: The target lies before history, or in the gap between two epochs.
@@ -110,6 +115,8 @@ def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
     if not isinstance(target, AtRevision):
         begun = begun[-1:]
     inside = [span for span in begun if not span.excludes(target)]
+    if not inside and allow_gap:
+        return begun[-1:]
     if not inside:
         raise _in_gap(target, begun[-1])
     return inside[::-1]
@@ -184,7 +191,8 @@ def _in_gap(target: Target, span: Span) -> TargetNotRestorable:
         hint = (
             f"the nearest moments are revision {before.position.revision}, known until "
             f"{format_time(before.observed_through)}, and revision {after.base} at "
-            f"{format_time(after.observed_at)}, where epoch {after.epoch} begins ({after.reason})"
+            f"{format_time(after.observed_at)}, where epoch {after.epoch} begins ({after.reason}); "
+            "--allow-gap takes the one before"
         )
     return TargetNotRestorable(
         f"{target} lies in the gap after epoch {span.epoch.epoch}: nobody recorded what happened there",

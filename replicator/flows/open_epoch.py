@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from replicator.core import documents, objects
 from replicator.core.documents import Epoch
 from replicator.core.frame import digest_of
-from replicator.core.names import SnapshotName, epoch_document
+from replicator.core.gaps import Across
+from replicator.core.names import SnapshotName, epoch_document, gap_record
 from replicator.core.objects import Header, SnapshotFooter
 from replicator.core.state import State
 from replicator.errors import Compacted
@@ -18,6 +21,7 @@ from replicator.flows.tip import Tip, Watermark
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from replicator.core.documents import Gap
     from replicator.flows.link import Link
     from replicator.flows.persist import Persistence
     from replicator.ports import SourceStatus
@@ -59,7 +63,9 @@ def open_epoch(
     reason: str = "first",
     before: Tip | None = None,
 ) -> Tip:
-    """Store the base snapshot, then the epoch's document, which makes it count; return where its log begins.
+    """Store the base snapshot and the gap's record, then the epoch's document, which makes them count.
+
+    Returns where the epoch's log begins.
 
     Args:
         link: What is recorded, and where to.
@@ -88,6 +94,11 @@ def open_epoch(
         state_digest=base.state.digest,
     )
     body = objects.encode_snapshot(header, base.state, footer)
+    persistence.create(str(name), body)
+    gap = None
+    if before is not None:
+        across = Across(reason, before.state, before.end(), base.state, observed_at)
+        gap = _store_gap(persistence, across, header, observed_at)
     epoch = Epoch(
         epoch=number,
         reason=reason,
@@ -97,10 +108,12 @@ def open_epoch(
         snapshot=str(name),
         writer=link.writer,
         follows=before.end() if before else None,
+        gap=gap,
     )
-    persistence.create(str(name), body)
     persistence.create(epoch_document(number), documents.encode(epoch))
     link.log.info("epoch.opened", epoch=number, reason=reason, base=revision, keys=len(base.state))
+    if gap is not None:
+        _tell_gap(link, epoch, gap)
     return Tip(
         archive_id=archive_id,
         writer=link.writer,
@@ -114,4 +127,23 @@ def open_epoch(
         tail_bytes=0,
         sealed=(revision, base.state.digest),
         seen=(revision, Watermark(revision, observed_at)),
+    )
+
+
+def _store_gap(persistence: Persistence, across: Across, header: Header, observed_at: datetime) -> Gap:
+    """Store the record of the gap that ends at *observed_at*; return what the epoch's document says of it."""
+    name = gap_record(header.epoch, observed_at)
+    body, gap = across.encode(structs.replace(header, kind="gap"), name)
+    persistence.create(name, body)
+    return gap
+
+
+def _tell_gap(link: Link, epoch: Epoch, gap: Gap) -> None:
+    link.log.warning(
+        "gap.found",
+        epoch=epoch.epoch,
+        reason=epoch.reason,
+        created=gap.created,
+        updated=gap.updated,
+        deleted=gap.deleted,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
@@ -46,6 +46,7 @@ class Restored:
         late_by: By how much the answer to the target may be off in time; zero if all was seen live.
         reach: How far the epoch is known, as far as was read.
         snapshot_revision: Where the fold began.
+        gap: The epoch that follows the gap, if the target lies in one: this is then the last state before.
     """
 
     archive: Archive
@@ -54,6 +55,7 @@ class Restored:
     late_by: timedelta
     reach: Reach
     snapshot_revision: int
+    gap: Epoch | None = None
 
     @property
     def state(self) -> State:
@@ -62,7 +64,11 @@ class Restored:
 
 
 def restore(
-    store: ObjectStore, target: Target, on_damaged: Callable[[ArchiveDamaged], None] | None = None
+    store: ObjectStore,
+    target: Target,
+    on_damaged: Callable[[ArchiveDamaged], None] | None = None,
+    *,
+    allow_gap: bool = False,
 ) -> Restored:
     """Return the state at *target*.
 
@@ -71,6 +77,7 @@ def restore(
         target: The moment that is wanted.
         on_damaged: Hears of a damaged snapshot, which is then passed over for the one before it; without
             it, damage is refused.
+        allow_gap: For a target in a gap, return the last state before that.
 
     Raises:
         UsageError: There is no archive in *store*.
@@ -78,7 +85,9 @@ def restore(
         ArchiveDamaged: What is needed for it is missing, or isn't what was written.
     """
     opened = open_archive(store)
-    *newer, oldest = choose_spans(target, opened.epochs)
+    *newer, oldest = choose_spans(target, opened.epochs, allow_gap=allow_gap)
+    if oldest.excludes(target):
+        return replace(_restore(store, oldest.last(), opened, oldest, on_damaged), gap=oldest.following)
     for span in newer:
         with suppress(TargetNotRestorable):
             return _restore(store, target, opened, span, on_damaged)

@@ -27,6 +27,8 @@ FIELDS: Final = {
     "base": "Revision of the state that the epoch begins with.",
     "cause": "What the server said, or why there was no answer.",
     "cluster_id": "Identity of the etcd cluster.",
+    "created": "How many keys were created.",
+    "deleted": "How many keys were deleted.",
     "epoch": "Number of the epoch.",
     "events": "How many events the segment holds.",
     "exit_code": "The exit code of the process.",
@@ -44,8 +46,9 @@ FIELDS: Final = {
     "spool": "The folder in the spool.",
     "standby": "The process that waits.",
     "term": "How many times the lease was taken, this time included.",
-    "writer": "A random name of the writer for this term.",
+    "updated": "How many keys were updated.",
     "version": "etcd's version.",
+    "writer": "A random name of the writer for this term.",
 }
 """The fields of single events."""
 
@@ -96,6 +99,12 @@ EVENTS: Final = (
         "info",
         "The whole state is stored; from here the history has no holes.",
         ("epoch", "reason", "base", "keys"),
+    ),
+    Event(
+        "gap.found",
+        "warning",
+        "Nobody recorded what happened between the epoch before and this one; these keys differ across it.",
+        ("epoch", "reason", "created", "updated", "deleted"),
     ),
     Event(
         "capture.resumed",

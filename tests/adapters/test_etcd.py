@@ -15,9 +15,10 @@ from hypothesis import given
 from servers.command import until
 from servers.etcd_json import EtcdJson
 
-from replicator.adapters import etcd_watch
+from replicator.adapters import etcd_connection, etcd_watch
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.etcd import end_of
+from replicator.adapters.etcd_connection import Connection
 from replicator.adapters.etcd_watch import Watch, answers_progress_truly
 from replicator.core.stamp import Stamper
 from replicator.core.state import State
@@ -26,6 +27,7 @@ from replicator.errors import Compacted, SourceUnavailable
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from replicator.adapters.etcd import EtcdSource
     from replicator.core.stamp import Unstamped
     from replicator.ports import Delivery
 
@@ -76,6 +78,54 @@ def test_all_pages_are_read_at_one_revision_under_writes(source, client, etcd) -
         writing.join()
     assert sorted(held(client, PREFIX, revision).items()) == read
     assert len(read) == 4501
+
+
+def pages_of(source: EtcdSource, revision: int, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Read *revision* whole; return the sizes of the values on each page."""
+    pages, asked = [], Connection.range
+
+    def noted(*arguments: Any, **request: Any) -> Any:
+        page = asked(*arguments, **request)
+        pages.append([len(kv.value) for kv in page.kvs])
+        return page
+
+    monkeypatch.setattr(Connection, "range", noted)
+    read = [len(record.value) for _, record in source.read(revision)]
+    assert read == [size for page in pages for size in page]
+    return pages
+
+
+def test_pages_grow_with_small_values_and_shrink_with_large_ones(source, client, monkeypatch) -> None:
+    for page in range(0, 1500, 125):
+        transact(client, [(b"/apisix/a%05d" % number, b"", 0) for number in range(page, page + 125)])
+    for number in range(20):
+        revision = client.put(b"/apisix/b%02d" % number, b"x" * 1_000_000)
+    sizes = pages_of(source, revision, monkeypatch)
+    assert [len(page) for page in sizes[:2]] == [100, 400]
+    first_large = next(number for number, page in enumerate(sizes) if max(page, default=0) > 0)
+    assert all(sum(page) < 5 << 20 for page in sizes[first_large + 1 :])
+
+
+def test_a_page_that_is_more_than_can_be_sent_is_asked_for_in_parts(etcd, client, monkeypatch) -> None:
+    limited = [
+        (name, 4 << 20 if "max_receive" in name else value) for name, value in etcd_connection._CHANNEL
+    ]
+    monkeypatch.setattr(etcd_connection, "_CHANNEL", tuple(limited))
+    source = source_of(etcd.endpoint)
+    source.status()
+    for number in range(20):
+        revision = client.put(b"/apisix/%02d" % number, b"x" * 1_000_000)
+    sizes = pages_of(source, revision, monkeypatch)
+    assert len(sizes) > 4
+    client.put(b"/apisix/99", b"x" * 1_500_000)
+    monkeypatch.setattr(
+        etcd_connection,
+        "_CHANNEL",
+        tuple((name, 1 << 20 if "max_receive" in name else value) for name, value in limited),
+    )
+    source.status()
+    with pytest.raises(SourceUnavailable, match="larger than max"):
+        list(source.read(revision + 1))
 
 
 def test_a_compacted_revision_is_told(source, client) -> None:
@@ -228,7 +278,7 @@ def test_after_an_interrupt_no_watch_begins(source) -> None:
 
 def test_a_watch_that_is_to_finish_before_it_begins_ends_too(source, client) -> None:
     client.put("/apisix/routes/1", "1")
-    watch = Watch(source._client, "3.5.16", (PREFIX, end_of(PREFIX)), SystemClock())
+    watch = Watch(source._connection, (PREFIX, end_of(PREFIX)), SystemClock(), asks=True)
     watch.finish()
     assert [revision for delivery in watch.deliveries(1) for revision, _ in delivery.revisions] == [2]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
+import base64
+import json
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from certificates import Authority
+from etcd_sources import listening
+from servers.command import until
 from servers.etcd import Etcd
+from servers.etcd_tls import TlsEtcd
 
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.etcd import EtcdOptions, EtcdSource
@@ -98,53 +102,61 @@ def test_a_refused_watch_is_no_success(guarded) -> None:
     assert "read permission" in caught.value.hint
 
 
-def test_a_token_that_runs_out_ends_the_watch_and_a_new_connection_gets_another(
-    etcd_factory, tmp_path
-) -> None:
+@pytest.fixture
+def forgetful(etcd_factory, tmp_path) -> Etcd:
+    """Return an etcd whose tokens hold for one second, whatever is done with them."""
     cert, key = Authority(tmp_path, "authority").sign("token")
     server = etcd_factory(f"--auth-token=jwt,pub-key={cert},priv-key={key},sign-method=ES256,ttl=1s")
     server.ctl("user", "add", "root:root-secret")
     server.ctl("user", "grant-role", "root", "root")
     server.ctl("auth", "enable")
-    source = source_of(server, username="root", password="root-secret")
+    return server
+
+
+def expires(source: EtcdSource) -> float:
+    """Return when the source's token runs out, in seconds since 1970."""
+    ((name, token), *_) = source._connection._metadata
+    assert name == "token"
+    claims = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
+
+
+def test_a_token_that_ran_out_while_nothing_was_asked_is_renewed(forgetful) -> None:
+    source = source_of(forgetful, username="root", password="root-secret")
     head = source.status().head
-    with pytest.raises(SourceUnavailable, match="cancelled"):
-        list(source.watch(head))
-    assert source.status().head == head
+    ended = expires(source)
+    until(lambda: time.time() > ended + 1, "the token has run out")
+    assert list(source.read(head)) == []
+    assert expires(source) > ended
+
+
+def test_a_watch_outlives_its_tokens(forgetful) -> None:
+    source = source_of(forgetful, username="root", password="root-secret")
+    head = source.status().head
+    with listening(source, head) as listener:
+        ended = expires(source)
+        until(lambda: listener.failure or expires(source) > ended + 2, "it was renewed again")
+        forgetful.ctl("--user=root:root-secret", "put", "/apisix/a", "1")
+        listener.hears(head + 1)
+    assert listener.revisions() == [head + 1]
+
+
+def test_a_change_of_roles_ends_no_watch(guarded) -> None:
+    """It makes every token old."""
+    source = source_of(guarded, username="reader", password="reader-secret")
+    head = source.status().head
+    with listening(source, head) as listener:
+        guarded.ctl("--user=root:root-secret", "role", "add", "somebody's")
+        guarded.ctl("--user=root:root-secret", "put", "/apisix/c", "3")
+        listener.hears(head + 1)
+        guarded.ctl("--user=root:root-secret", "put", "/elsewhere", "3")
+        listener.hears(head + 2)
 
 
 def test_a_password_where_none_is_asked_for_is_told(etcd) -> None:
     with pytest.raises(SourceUnavailable, match="authentication is not enabled") as caught:
         source_of(etcd, username="reader", password="reader-secret").status()
     assert "auth disabled" in caught.value.hint
-
-
-class TlsEtcd(Etcd):
-    """An etcd that speaks TLS alone, and where *authority* says so only to clients with its certificates."""
-
-    def __init__(self, folder: Path, binary: Path, authority: Authority, *, is_mutual: bool) -> None:
-        cert, key = authority.sign("server")
-        flags = [f"--cert-file={cert}", f"--key-file={key}", "--unsafe-no-fsync"]
-        if is_mutual:
-            flags += ["--client-cert-auth", f"--trusted-ca-file={authority.cacert}"]
-        super().__init__(folder, binary, flags)
-        self._context = ssl.create_default_context(cafile=str(authority.cacert))
-        self._context.load_cert_chain(*authority.sign("probe"))
-
-    @property
-    def endpoint(self) -> str:
-        """The URL for clients."""
-        return f"https://127.0.0.1:{self._port}"
-
-    def _is_healthy(self) -> bool:
-        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=1, context=self._context)
-        try:
-            connection.request("GET", "/health")
-            return b'"true"' in connection.getresponse().read()
-        except OSError:
-            return False
-        finally:
-            connection.close()
 
 
 @pytest.fixture
@@ -199,3 +211,18 @@ def test_a_missing_file_is_told_by_its_name(etcd, tmp_path, authority, name) -> 
     with pytest.raises(UsageError, match=r"absent\.pem: No such file") as caught:
         source.status()
     assert "etcd.cacert" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["cacert", "cert", "key"])
+def test_a_file_that_goes_away_later_is_waited_for(etcd_binary, tmp_path, authority, name) -> None:
+    cert, key = authority.sign("client")
+    files = {"cacert": authority.cacert, "cert": cert, "key": key}
+    with TlsEtcd(tmp_path / "etcd", etcd_binary, authority, is_mutual=True) as server:
+        source = source_of(server, **files)
+        source.status()
+        away = files[name].rename(tmp_path / "elsewhere")
+        with pytest.raises(SourceUnavailable, match=f"{files[name].name}: No such file") as caught:
+            source.status()
+        assert "etcd.cacert" in caught.value.hint
+        away.rename(files[name])
+        assert source.status().head == 1

@@ -5,17 +5,21 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from servers.command import until
 
 from replicator.adapters.process import LocalPeers
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _SAY = "from replicator.adapters.process import LocalPeers; print(LocalPeers().me(), flush=True); input()"
 
 
 @pytest.fixture
-def other():
+def other() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-c", _SAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     yield process
     process.kill()

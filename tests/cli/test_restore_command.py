@@ -115,6 +115,7 @@ def test_the_report_says_what_the_contract_says(recorded_story: Story, tmp_path:
     assert told.keys() == {
         *("archive_id", "epoch", "revision", "time", "late_by", "state_digest", "keys"),
         *("refused", "ignored", "inexact", "stripped", "unopened"),
+        *("in_gap", "gap_ends_at"),
     }
     assert (told["epoch"], told["revision"], told["late_by"]) == (1, recorded_story.flawed.revision, 0)
     assert datetime.fromisoformat(told["time"]) < recorded_story.flawed.after

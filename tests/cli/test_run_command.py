@@ -124,7 +124,7 @@ def test_what_etcd_forgot_is_a_gap_and_no_guess(
     before, after = answered("-c", path, "list")["epochs"]
     assert (before["reason"], after["reason"]) == ("first", "compacted")
     assert b"gap of " in called("-c", path, "list").out
-    assert b"gaps       1: replicator list shows them" in called("-c", path, "status").out
+    assert b"gaps       1, 1 not acknowledged" in called("-c", path, "status").out
     assert state(path, "--revision", known) == {"/apisix/routes/1": "known"}
     assert state(path) == {"/apisix/routes/1": "newest"}
     for target in (("--revision", forgotten), ("--at", moment.isoformat())):
@@ -132,6 +132,8 @@ def test_what_etcd_forgot_is_a_gap_and_no_guess(
         assert outcome.code == 3
         assert "lies in the gap after epoch 1" in outcome.err
         assert f"the nearest moments are revision {known}" in outcome.err
+        assert "--allow-gap" in outcome.err
+        assert state(path, *target, "--allow-gap") == {"/apisix/routes/1": "known"}
 
 
 def test_two_sources_in_one_process(

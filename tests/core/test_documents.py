@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicator.core import documents
-from replicator.core.documents import Archive, Checkpoint, Epoch, Follows
+from replicator.core.documents import Archive, Checkpoint, Epoch, Follows, Gap, GapAcknowledged
 from replicator.core.records import Position
 from replicator.errors import ArchiveDamaged, UsageError
 
@@ -21,6 +21,9 @@ words = st.text(max_size=12)
 positions = st.builds(Position, st.integers(1, 99), numbers)
 follows = st.builds(
     Follows, position=positions, through_revision=numbers, observed_through=moments, segment=words
+)
+gaps = st.builds(
+    Gap, name=words, sha256=words, created=numbers, updated=numbers, deleted=numbers, same_value=numbers
 )
 archives = st.builds(Archive, format=st.just(1), archive_id=words, prefix=words, created_at=moments)
 epochs = st.builds(
@@ -33,6 +36,7 @@ epochs = st.builds(
     snapshot=words,
     writer=words,
     follows=st.none() | follows,
+    gap=st.none() | gaps,
 )
 checkpoints = st.builds(
     Checkpoint,
@@ -42,7 +46,8 @@ checkpoints = st.builds(
     writer=words,
     written_at=moments,
 )
-all_documents = archives | epochs | checkpoints
+acknowledgements = st.builds(GapAcknowledged, epoch=st.integers(1, 99), acknowledged_at=moments, note=words)
+all_documents = archives | epochs | acknowledgements | checkpoints
 
 
 @given(all_documents)

@@ -15,14 +15,16 @@ import yaml
 from replicator.apisix import Inexact, Refusal, Stripped
 from replicator.cli.app import COMMANDS
 from replicator.cli.app import replicator as program
+from replicator.cli.gaps import gap_words
 from replicator.cli.reference import reference
 from replicator.cli.restored import Answer, Told
 from replicator.config import load
-from replicator.core.documents import Epoch, Follows
+from replicator.core.documents import Epoch, Follows, Gap
 from replicator.core.plan import AtRevision, AtTime, choose_spans
 from replicator.core.quantities import parse_time
 from replicator.core.records import Position
 from replicator.errors import ReplicatorError
+from replicator.flows.gaps import KnownGap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,7 @@ HISTORY = (
             observed_through=at("2026-11-23T09:05:42.912213Z"),
             segment="",
         ),
+        gap=Gap(name="", sha256="", created=0, updated=1, deleted=0, same_value=0),
     ),
 )
 
@@ -169,6 +172,12 @@ def test_the_refusals_that_the_page_on_time_shows_are_those_of_the_code(moment: 
     assert f"replicator: {refusal.value}\n  try: {refusal.value.hint}\n" in page
     with pytest.raises(ReplicatorError):
         choose_spans(AtRevision(6), HISTORY)
+
+
+def test_the_gap_that_the_page_on_time_shows_is_what_list_says() -> None:
+    (gap,) = [KnownGap(epoch, epoch.follows, None) for epoch in HISTORY if epoch.follows]
+
+    assert "\n".join(gap_words(gap)) in (ROOT / "docs/time.md").read_text(encoding="utf-8")
 
 
 def test_a_naive_time_is_refused_as_the_page_on_time_shows() -> None:
@@ -188,6 +197,17 @@ def test_the_words_about_a_restore_are_those_that_the_pages_show() -> None:
         late_by=8.126,
         state_digest="",
         keys=3,
+    )
+    in_gap = Told(
+        archive_id="",
+        epoch=1,
+        revision=5,
+        time="2026-11-23T09:05:38.900511Z",
+        late_by=0,
+        state_digest="",
+        keys=4,
+        in_gap=True,
+        gap_ends_at="2026-11-23T09:05:49.081171Z",
     )
     lossy = Told(
         archive_id="",
@@ -217,6 +237,7 @@ def test_the_words_about_a_restore_are_those_that_the_pages_show() -> None:
     )
 
     assert "\n".join(Answer(late, ()).words()) in (ROOT / "docs/time.md").read_text(encoding="utf-8")
+    assert "\n".join(Answer(in_gap, ()).words()) in (ROOT / "docs/time.md").read_text(encoding="utf-8")
     assert "\n".join(Answer(lossy, ()).words()) in (ROOT / "docs/exactness.md").read_text(encoding="utf-8")
 
 

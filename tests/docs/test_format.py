@@ -11,12 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from servers.command import running
 from servers.etcd import Etcd
 from servers.etcd_json import EtcdJson
 
 from replicator.cli import main
+from replicator.core.documents import Epoch, Gap, GapAcknowledged
+from replicator.core.gaps import Difference, GapFooter
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCRIPT = DOCS / "examples/read_archive.py"
@@ -134,3 +137,16 @@ def test_the_commands_for_checking_by_hand_print_the_same_digest_twice(archive: 
 def test_the_commands_for_looking_inside_work(archive: Path) -> None:
     for block in (block for block in blocks("sh") if "zstdcat" in block):
         assert any("/apisix/routes/1" in line for line in run_block(block, archive))
+
+
+def test_the_page_names_each_member_of_a_gap_record_and_shows_lines_of_one() -> None:
+    page = (DOCS / "format.md").read_text()
+    section = page.partition("## The gap record\n")[2].partition("\n## ")[0]
+    for kind in (Difference, GapFooter):
+        assert all(f"`{name}`" in section for name in kind.__struct_fields__)
+    documents = page.partition("## The documents\n")[2].partition("\n## ")[0]
+    for kind in (Epoch, Gap, GapAcknowledged):
+        assert all(f"`{name}`" in documents for name in kind.__struct_fields__)
+    (example,) = re.findall(r"^```json\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    for line in example.splitlines():
+        assert msgspec.json.encode(msgspec.json.decode(line, type=Difference)).decode() == line

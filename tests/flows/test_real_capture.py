@@ -149,6 +149,29 @@ def test_a_rebuilt_etcd_opens_an_epoch(etcd_factory, puts, reason, is_watched) -
     ]
 
 
+@pytest.mark.parametrize(("puts", "reason"), [(0, "rewound"), (3, "diverged")])
+def test_a_restored_snapshot_of_etcd_opens_an_epoch(etcd_factory, tmp_path, puts, reason) -> None:
+    """`etcdctl snapshot save`, later `etcdutl snapshot restore` into the same place: the same ids."""
+    etcd, store, saved = etcd_factory("--unsafe-no-fsync"), MemoryStore(), tmp_path / "saved.db"
+    put(etcd, "1")
+    with capturing(source_of(etcd), store) as running:
+        running.stores(put(etcd, "2"))
+        etcd.ctl("snapshot", "save", str(saved))
+        lost = put(etcd, "3")
+        running.stores(lost)
+    etcd.stop()
+    etcd.restore(saved)
+    etcd.start()
+    for number in range(puts):
+        put(etcd, f"another {number}")
+    with capturing(source_of(etcd), store) as running:
+        running.stores(put(etcd, "new"))
+    first, second = open_archive(store).epochs
+    assert (first.cluster_id, reason) == (second.cluster_id, second.reason)
+    assert restore(store, AtTime(known_in_first(store))).state.revision == lost
+    check(etcd, store, second.base + 1)
+
+
 def known_in_first(store: MemoryStore) -> datetime:
     """Return the last moment that is known of the first epoch."""
     follows = open_archive(store).epochs[1].follows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -42,6 +43,13 @@ class Etcd(EtcdServer):
             command, input=stdin, env=environment, capture_output=True, timeout=60, check=True
         )
         return answer.stdout
+
+    def restore(self, saved: Path) -> None:
+        """Put *saved*, a file of `etcdctl snapshot save`, in the place of its data; the server is stopped."""
+        data = self._folder / "data"
+        shutil.rmtree(data)
+        command = [self._binary.with_name("etcdutl"), "snapshot", "restore", saved, f"--data-dir={data}"]
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
 
 
 @pytest.fixture(scope="session")
