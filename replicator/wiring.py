@@ -9,7 +9,7 @@ from replicator.adapters.clock import SystemClock
 from replicator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from replicator.config import S3, ArchiveUrl, Etcd, Settings
     from replicator.flows.capture import Capture
     from replicator.ports import ObjectStore
+    from replicator.telemetry.metrics import Meter
 
 _COMMAND_PATIENCE_S = 8.0
 
@@ -28,6 +29,7 @@ __all__ = [
     "archive_of",
     "capture",
     "etcd_writer",
+    "metrics",
     "recorder",
     "source",
     "store",
@@ -100,8 +102,38 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
     write(path, chunks, SystemClock())
 
 
-def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
-    """Return what records the source of *settings* into its archive.
+def metrics(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:
+    """Serve the metrics of this process, if one of *sources* says where; return what gives each its meter.
+
+    Raises:
+        UsageError: They name several addresses, or it can't be had.
+    """
+    addresses = {settings.metrics.listen for settings in sources if settings.metrics.listen}
+    if not addresses:
+        from replicator.telemetry.metrics import Silent
+
+        return lambda _: Silent()
+    if len(addresses) > 1:
+        raise UsageError(
+            f"metrics.listen names several addresses: {', '.join(sorted(map(str, addresses)))}",
+            hint="one process serves all its sources at one address: name it once, or everywhere alike",
+        )
+    from replicator.adapters.prometheus import Registry, serve
+
+    registry, (listen,) = Registry(), addresses
+    address = serve(registry, listen.host, listen.port)
+
+    def meter_of(settings: Settings) -> Meter:
+        archive = str(archive_of(settings))
+        logger = log.bind(archive=archive)
+        logger.info("metrics.served", address=address)
+        return registry.meter(archive)
+
+    return meter_of
+
+
+def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None = None) -> Capture:
+    """Return what records the source of *settings* into its archive, and counts with *meter*.
 
     Raises:
         UsageError: No archive is named.
@@ -110,11 +142,14 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
     from replicator.flows.checkpoints import FREE, PAID
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.link import Link
+    from replicator.telemetry.metrics import Silent
 
     url = archive_of(settings)
     log = log.bind(archive=str(url))
+    meter = meter or Silent()
 
     def tell(operation: str, name: str, attempt: int, cause: str) -> None:
+        meter.count("store_failures_total", operation=operation)
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
     link = Link(
@@ -123,6 +158,7 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
         store=store(url, settings.s3, tell),
         clock=SystemClock(),
         log=log,
+        meter=meter,
     )
     commit = GroupCommit(settings.capture.flush_interval.total_seconds(), settings.capture.flush_bytes)
     cadence = PAID if url.bucket else FREE

@@ -23,6 +23,7 @@ from replicator.flows.link import Link
 from replicator.flows.open_archive import log, open_archive
 from replicator.flows.restore import restore
 from replicator.ports import Delivery, SourceStatus
+from replicator.telemetry.metrics import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from replicator.core.objects import Segment
     from replicator.core.records import Batch, Record
+    from replicator.flows.readback import Pace
     from replicator.ports import Clock, ObjectStore, Source
+    from replicator.telemetry.metrics import Meter
 
 AT_ONCE = GroupCommit(0.0, 1 << 20)
 IN_AN_HOUR = GroupCommit(3600.0, 1 << 20)
@@ -145,13 +148,20 @@ class Running:
     """A capture in a thread of its own: what it says, and what ended it."""
 
     def __init__(
-        self, source: Source, store: ObjectStore, commit: GroupCommit = AT_ONCE, every: str = "@every 1h"
+        self,
+        source: Source,
+        store: ObjectStore,
+        commit: GroupCommit = AT_ONCE,
+        every: str = "@every 1h",
+        *,
+        readback: Pace | None = None,
+        meter: Meter | None = None,
     ) -> None:
         bound, self._kept = quiet_log()
         clock = source.clock if isinstance(source, ModelSource) else SystemClock()
-        link = Link(source, PREFIX, store, clock, bound)
+        link = Link(source, PREFIX, store, clock, bound, meter=meter or Silent())
         self.store = store
-        self.capture = Capture(link, CaptureRules(commit, Schedule(every), FREE))
+        self.capture = Capture(link, CaptureRules(commit, Schedule(every), FREE, readback))
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

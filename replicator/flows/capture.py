@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.errors import SourceUnavailable
+from replicator.flows.accounts import Accounts
 from replicator.flows.begin import begin
 from replicator.flows.checkpoints import Checkpoints
 from replicator.flows.commit import Committer
@@ -14,6 +15,7 @@ from replicator.flows.follow import Follower
 from replicator.flows.inbox import Inbox
 from replicator.flows.open_epoch import open_epoch, read_base
 from replicator.flows.persist import Persistence
+from replicator.flows.readback import Readback
 from replicator.flows.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from replicator.flows.checkpoints import Cadence
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.link import Link
+    from replicator.flows.readback import Pace
     from replicator.flows.tip import Tip
 
 # Beyond this the watch is made to wait; etcd keeps what it has not sent.
@@ -31,11 +34,12 @@ _RETRY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """When to cut segments, when to cut snapshots at the latest, and how often to tell how far we saw."""
+    """When to cut segments, snapshots at the latest, how often to tell how far we saw, and to read back."""
 
     commit: GroupCommit
     schedule: Schedule
     cadence: Cadence
+    readback: Pace | None = None
 
 
 class Capture:
@@ -106,10 +110,19 @@ class Capture:
         """Commit in a thread of its own; a failure there ends the watch here."""
         link = self._link
         try:
-            snapshots = Snapshots(link.store, self._rules.schedule, link.clock, link.log)
-            checkpoints = Checkpoints(link.store, self._rules.cadence, link.clock, link.log)
-            Committer(self._persistence, snapshots, checkpoints, link.log).commit(inbox, tip)
+            readback = Readback(link.store, link.clock, link.log, link.meter, self._rules.readback)
+            readback.start()
+            try:
+                self._committer(Accounts(link.meter, readback, link.clock)).commit(inbox, tip)
+            finally:
+                readback.finish()
         except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
             self._failure = failure
             self.stop()
             inbox.close()
+
+    def _committer(self, accounts: Accounts) -> Committer:
+        link, rules = self._link, self._rules
+        snapshots = Snapshots(link.store, rules.schedule, link.clock, link.log, accounts.snapshot_stored)
+        checkpoints = Checkpoints(link.store, rules.cadence, link.clock, link.log)
+        return Committer(self._persistence, snapshots, checkpoints, accounts, link.log)

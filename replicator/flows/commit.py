@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.flows.accounts import Accounts
     from replicator.flows.checkpoints import Checkpoints
     from replicator.flows.inbox import Haul, Inbox
     from replicator.flows.persist import Persistence
@@ -25,11 +26,13 @@ class Committer:
         persistence: Persistence,
         snapshots: Snapshots,
         checkpoints: Checkpoints,
+        accounts: Accounts,
         log: FilteringBoundLogger,
     ) -> None:
         self._persistence = persistence
         self._snapshots = snapshots
         self._checkpoints = checkpoints
+        self._accounts = accounts
         self._log = log
 
     def commit(self, inbox: Inbox, tip: Tip) -> None:
@@ -39,6 +42,7 @@ class Committer:
             WriterFenced: Another writer extended the log.
             StoreUnavailable: The store was still away when the inbox was closed.
         """
+        self._accounts.began(tip)
         is_last = False
         while not is_last:
             haul = inbox.take(_PATIENCE_S)
@@ -60,5 +64,7 @@ class Committer:
                 revisions=len(haul.batches),
                 size_bytes=len(body),
             )
+            self._accounts.segment_stored(tip, name, body)
         elif haul.watermark is not None:
             tip.observe(haul.watermark)
+            self._accounts.observed(tip)

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
+from replicator.core.frame import digest_of
 from replicator.core.names import SnapshotName
 from replicator.core.snapshot_rule import tail_outweighs
 from replicator.errors import ObjectExists, StoreUnavailable
+from replicator.flows.readback import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +24,24 @@ if TYPE_CHECKING:
 
 
 class Snapshots:
-    """Stores a snapshot of a changed state when the tail outweighs it, and at the latest by *schedule*."""
+    """Stores a snapshot of a changed state when the tail outweighs it, and at the latest by *schedule*.
+
+    *on_stored* hears of each that was stored, in the thread that stored it.
+    """
 
     def __init__(
-        self, store: ObjectStore, schedule: Schedule, clock: Clock, log: FilteringBoundLogger
+        self,
+        store: ObjectStore,
+        schedule: Schedule,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        on_stored: Callable[[Stored], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._schedule = schedule
         self._clock = clock
         self._log = log
+        self._on_stored = on_stored
         self._due_at = schedule.next_after(clock.now())
         self._under_way: threading.Thread | None = None
         self._was_missed = False
@@ -58,13 +69,20 @@ class Snapshots:
         encode = partial(
             objects.encode_snapshot, tip.header("snapshot"), tip.state.copy(), tip.snapshot_footer()
         )
+        stored = partial(
+            Stored,
+            name=str(name),
+            position=tip.position,
+            moment=tip.watermark.moment,
+            state_digest=tip.state.digest,
+        )
         tip.snapshot_revision, tip.tail_bytes, self._was_missed = tip.state.revision, 0, False
         self._under_way = threading.Thread(
-            target=self._make, args=(str(name), encode), name="snapshot", daemon=True
+            target=self._make, args=(str(name), encode, stored), name="snapshot", daemon=True
         )
         self._under_way.start()
 
-    def _make(self, name: str, encode: Callable[[], bytes]) -> None:
+    def _make(self, name: str, encode: Callable[[], bytes], stored: Callable[..., Stored]) -> None:
         body = encode()
         try:
             self._store.create(name, body)
@@ -75,3 +93,4 @@ class Snapshots:
             self._log.warning("snapshot.missed", object=name, cause=str(error))
             return
         self._log.info("snapshot.stored", object=name, size_bytes=len(body))
+        self._on_stored(stored(digest=digest_of(body)))
