@@ -102,15 +102,15 @@ def _rehearsed(shared: Shared, where: list[str], folder: Path, prefix: str, seed
     restore_seconds = round(clock.monotonic() - began_s, 3)
     pairs = _restore(shared, [*where, "--format", "kv", "-o", str(folder / "state")], folder / "kv.json")
     report = json.loads((folder / "report.json").read_bytes())
-    document, *faults = _document(file)
+    items, faults = _parsed(file)
     records = list(_records(pairs))
     sections = _sections((key for key, _ in records), prefix.rstrip("/").encode() + b"/", report)
-    faults += [*_modes(folder), *_state_faults(records, report), *_item_faults(document, sections)]
+    faults += [*_modes(folder), *_state_faults(records, report), *_item_faults(items, sections)]
     return Drill(
         seed=seed,
         target=" ".join(where[:2]),
         revision=report["revision"],
-        items=_counts(document),
+        items=items,
         size_bytes=file.stat().st_size,
         restore_seconds=restore_seconds,
         faults=tuple(faults),
@@ -126,17 +126,42 @@ def _restore(shared: Shared, arguments: list[str], report: Path) -> Path:
     return Path(arguments[arguments.index("-o") + 1])
 
 
-def _document(file: Path) -> tuple[Any, ...]:
-    """Return the gateway's file as another parser reads it, and what is wrong with it."""
+def _parsed(file: Path) -> tuple[dict[str, int], list[str]]:
+    """Return how many items each section of the gateway's file has to another parser, and what is wrong."""
     text = file.read_bytes()
     faults = [] if text.endswith(b"\n#END\n") else ["the file doesn't end in #END"]
+    counts: dict[str, int] = {}
     try:
-        document = yaml.load(text, Loader=_LOADER)  # noqa: S506 (a safe loader, in C)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError):
-        return {}, *faults, "the file is no YAML to another parser"
-    if not isinstance(document, dict) or not all(isinstance(items, list) for items in document.values()):
-        return {}, *faults, "the file holds something else than lists of items"
-    return document, *faults
+        _count_items(text, counts)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        faults.append("the file is no YAML to another parser")
+    except ValueError as odd:
+        faults.append(f"the file {odd}")
+    return counts, faults
+
+
+def _count_items(text: bytes, counts: dict[str, int]) -> None:
+    """Count the items of each section into *counts*, by the parser's events: a tree would take gigabytes.
+
+    Raises:
+        ValueError: It isn't a mapping of names to lists.
+        yaml.YAMLError: It is no YAML.
+    """
+    depth, section, is_named = 0, "", False
+    for event in yaml.parse(text, Loader=_LOADER):
+        if depth == 2 and not isinstance(event, yaml.CollectionEndEvent):
+            counts[section] += 1
+        elif depth == 1 and is_named:
+            if not isinstance(event, yaml.SequenceStartEvent) or section in counts:
+                raise ValueError(f"holds no list, or two, under {section}")
+            counts[section], is_named = 0, False
+        elif depth == 1 and isinstance(event, yaml.ScalarEvent):
+            section, is_named = event.value, True
+        elif (
+            depth == 0 and isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.MappingStartEvent)
+        ):
+            raise ValueError("is no mapping")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
 
 
 def _records(file: Path) -> Iterator[tuple[bytes, Record]]:
@@ -174,15 +199,9 @@ def _sections(keys: Iterable[bytes], prefix: bytes, report: dict[str, Any]) -> C
     )
 
 
-def _item_faults(document: Any, expected: Counter[str]) -> Iterator[str]:
-    found = _counts(document)
-    if expected.pop("plugins", 0) != ("plugins" in found):  # one key, whose value is a list
+def _item_faults(items: dict[str, int], expected: Counter[str]) -> Iterator[str]:
+    if ("plugins" in expected) != ("plugins" in items):  # one key, whose value is a list
         yield "plugins: the list of plugins is in the archive or in the file alone"
-    found.pop("plugins", None)
-    for section in sorted(expected.keys() | found.keys()):
-        if expected[section] != found.get(section, 0):
-            yield f"{section}: {found.get(section, 0)} items in the file, {expected[section]} in the archive"
-
-
-def _counts(document: Any) -> dict[str, int]:
-    return {section: len(items) for section, items in document.items()}
+    for section in sorted((expected.keys() | items.keys()) - {"plugins"}):
+        if expected[section] != items.get(section, 0):
+            yield f"{section}: {items.get(section, 0)} items in the file, {expected[section]} in the archive"
