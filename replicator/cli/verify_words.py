@@ -23,9 +23,9 @@ def full_words(full: Full, seconds: float) -> Iterator[Words]:
     read = full.verified
     yield (
         (
-            f"full     {read.epochs} epochs, {read.segments} segments, {read.snapshots} snapshots, "
-            f"{read.revisions} revisions: {read.objects} objects, {human_size(read.size_bytes)}, "
-            f"in {human_duration(round(seconds, 1))}"
+            f"full     {_many(read.epochs, 'epoch')}, {_many(read.segments, 'segment')}, "
+            f"{_many(read.snapshots, 'snapshot')}, {_many(read.revisions, 'revision')}: "
+            f"{_many(read.objects, 'object')}, {human_size(read.size_bytes)}, in {human_duration(seconds)}"
         ),
         None,
     )
@@ -63,8 +63,8 @@ def _comparison(one: Comparison) -> Iterator[Words]:
     if one.keys is None:
         yield f"         revision {one.revision}: compacted meanwhile, not comparable", None
         return
-    verdict = f"{one.differing} keys differ" if one.differing else "alike"
-    yield f"         revision {one.revision}: {one.keys} keys in etcd, {verdict}", None
+    verdict = f"{_many(one.differing, 'key')} not alike" if one.differing else "alike"
+    yield f"         revision {one.revision}: {_many(one.keys, 'key')} in etcd, {verdict}", None
     for difference in one.differences:
         yield f"DIFFERS  {difference.key}: {difference.how}", _BAD
     if one.differing > len(one.differences):
@@ -83,3 +83,7 @@ def drill_words(drill: Drill) -> Iterator[Words]:
         yield f"WRONG    {fault}", _BAD
     if not drill.faults:
         yield "ok       the files are whole, private, and hold what was recorded", _FINE
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from replicator.telemetry.metrics import Meter
 
 
+def sealed(tip: Tip, name: str, body: bytes) -> Stored:
+    """Return what is told of the segment *body*, once it is stored; call this while *tip* ends with it."""
+    return Stored(name, digest_of(body), tip.position, tip.watermark.moment, tip.state.digest)
+
+
 class Accounts:
     """Keeps the writer's metrics, and hands *readback* what was stored. Any thread may call."""
 
@@ -36,14 +41,12 @@ class Accounts:
             self._readback.resumed(begun)
         self.observed(tip)
 
-    def segment_stored(self, tip: Tip, name: str, body: bytes) -> None:
-        """Take note of a segment that is durable, and with which *tip* ends."""
+    def segment_stored(self, stored: Stored) -> None:
+        """Take note of a segment that is durable in the store; the tip may be further on by now."""
         self._meter.count("segments_stored_total")
-        self._meter.set("recorded_revision", tip.state.revision)
-        self._meter.set("watermark_time_seconds", tip.watermark.moment.timestamp())
-        self._readback.stored(
-            Stored(name, digest_of(body), tip.position, tip.watermark.moment, tip.state.digest)
-        )
+        self._meter.set("recorded_revision", stored.position.revision)
+        self._meter.set("watermark_time_seconds", stored.moment.timestamp())
+        self._readback.stored(stored)
 
     def snapshot_stored(self, stored: Stored) -> None:
         """Take note of a snapshot that is durable."""

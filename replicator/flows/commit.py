@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from replicator.flows.accounts import sealed
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
@@ -64,7 +66,7 @@ class Committer:
                 revisions=len(haul.batches),
                 size_bytes=len(body),
             )
-            self._accounts.segment_stored(tip, name, body)
+            self._accounts.segment_stored(sealed(tip, name, body))
         elif haul.watermark is not None:
             tip.observe(haul.watermark)
             self._accounts.observed(tip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +12,7 @@ from replicator.core.names import LogName, SnapshotName, epoch_document
 from replicator.core.plan import Span
 from replicator.core.quantities import format_time
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
-from replicator.flows.findings import BRING_BACK, NOTHING_LOST, Damage, Findings, Note, Reading, Verified
+from replicator.flows.findings import NOTHING_LOST, Damage, Findings, Note, Reading, Verified
 from replicator.flows.inventory import note_stray_bases, take_inventory
 from replicator.flows.verify_epoch import EpochWalk
 
@@ -60,14 +59,16 @@ def verify_full(
     inventory = take_inventory(store, findings)
     if on_listed is not None:
         on_listed(inventory.objects)
-    found = list(_epochs(reading, inventory, findings))
+    found = dict(_epochs(reading, inventory, findings))
     if not found and checkpoint is None:
         raise UsageError("nothing was recorded in this archive yet: it has no epoch", hint="replicator run")
-    if all(found):
-        note_stray_bases(inventory, [epoch for epoch in found if epoch], findings)
-    for epoch, following in zip(found, [*found, None][1:], strict=True):
+    if all(found.values()):
+        note_stray_bases(inventory, [epoch for epoch in found.values() if epoch], findings)
+    for number, epoch in found.items():
         if epoch is not None:
-            _fit(epoch, following, findings)
+            following = found.get(number + 1)
+            if not _fit(number, epoch, following, findings):
+                continue
             EpochWalk(reading, archive_id, Span(epoch, following), findings).walk()
     _promise(checkpoint, found, findings)
     return Full(
@@ -99,52 +100,63 @@ def _checkpoint(store: ObjectStore, findings: Findings) -> Checkpoint | None:
     return None
 
 
-def _epochs(store: ObjectStore, inventory: Inventory, findings: Findings) -> Iterator[Epoch | None]:
-    """Yield each epoch's document, None for one that can't be read."""
-    last = max(inventory.documents | inventory.logs, default=0)
-    for number in count(1):
+def _epochs(
+    store: ObjectStore, inventory: Inventory, findings: Findings
+) -> Iterator[tuple[int, Epoch | None]]:
+    """Yield each epoch's number and document, None for one that can't be read."""
+    listed = sorted(inventory.documents | inventory.logs)
+    number = 1
+    while True:
         name = epoch_document(number)
+        further = next((each for each in listed if each > number), None)
         try:
-            yield documents.decode(Epoch, store.get(name), name)
+            yield number, documents.decode(Epoch, store.get(name), name)
         except ObjectMissing:
-            if number > last:
+            if further is None and number not in inventory.logs:
                 return
             findings.damage(name, f"{name} is missing", f"all of epoch {number} and of those after it")
-            yield None
+            yield number, None
+            if further is None:
+                return
+            number = further  # a stray name could make it millions
+            continue
         except ArchiveDamaged as damage:
             findings.damage(name, f"{damage}; the epoch's log was not looked into", _ALL)
-            yield None
+            yield number, None
+        number += 1
 
 
-def _fit(epoch: Epoch, following: Epoch | None, findings: Findings) -> None:
-    """Compare the document of *epoch* with its place, and with the document after it."""
-    base = SnapshotName(epoch.epoch, epoch.base, epoch.observed_at, is_base=True)
-    if epoch.snapshot != str(base):
-        findings.damage(
-            epoch_document(epoch.epoch), "it names another base than its own", f"all of epoch {epoch.epoch}"
-        )
-    if epoch.epoch == 1 and epoch.follows is not None:
+def _fit(number: int, epoch: Epoch, following: Epoch | None, findings: Findings) -> bool:
+    """Compare the document of epoch *number* with its place, and with the document after it.
+
+    Returns whether it is that epoch's at all.
+    """
+    base = SnapshotName(number, epoch.base, epoch.observed_at, is_base=True)
+    if epoch.epoch != number or epoch.snapshot != str(base):
+        what = f"it is the document of epoch {epoch.epoch}, or names another base than its own"
+        findings.damage(epoch_document(number), what, f"all of epoch {number}")
+        return False
+    if number == 1 and epoch.follows is not None:
         findings.damage(epoch_document(1), "it follows another, though it is the first", NOTHING_LOST)
     if following is None:
-        return
-    name, end = epoch_document(following.epoch), following.follows
-    if following.epoch != epoch.epoch + 1:
-        findings.damage(name, f"it says that it is epoch {following.epoch}", _ALL)
-    if end is None or end.position.epoch != epoch.epoch:
-        findings.damage(name, f"it doesn't follow epoch {epoch.epoch}", NOTHING_LOST)
+        return True
+    name, end = epoch_document(number + 1), following.follows
+    if end is None or end.position.epoch != number:
+        findings.damage(name, f"it doesn't follow epoch {number}", NOTHING_LOST)
     elif following.observed_at <= end.observed_through:
         findings.damage(
             name, "it begins before the epoch before it ends", "none by revision; times near it may be off"
         )
+    return True
 
 
-def _promise(checkpoint: Checkpoint | None, found: list[Epoch | None], findings: Findings) -> None:
+def _promise(checkpoint: Checkpoint | None, found: dict[int, Epoch | None], findings: Findings) -> None:
     """Compare what the checkpoint promises with what there is."""
     if checkpoint is None:
         return
-    position = checkpoint.position
-    if position.epoch > len(found):
-        name = epoch_document(len(found) + 1)
+    position, last = checkpoint.position, max(found, default=0)
+    if position.epoch > last:
+        name = epoch_document(last + 1)
         lost = f"all of epoch {position.epoch}"
         findings.damage(name, f"{name} is missing: the checkpoint lies in epoch {position.epoch}", lost)
     elif findings.end and position.epoch == findings.end.epoch and position > findings.end:
@@ -154,5 +166,4 @@ def _promise(checkpoint: Checkpoint | None, found: list[Epoch | None], findings:
                 name,
                 f"{name} is missing: the checkpoint tells of revision {position.revision}",
                 f"after revision {findings.end.revision}, until {format_time(checkpoint.observed_through)}",
-                BRING_BACK,
             )

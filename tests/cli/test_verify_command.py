@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import stat
+import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from servers.command import Complaint, answered, called, running
+from servers.command import REPLICATOR, Complaint, answered, called, environment, running, until
 
 from replicator.cli import drill, restore_command, restored
 
@@ -125,6 +129,32 @@ def test_a_file_that_isnt_right_is_told(
     monkeypatch.setattr(drill, "choose", lambda *_: ["--latest"])
     found = answer("verify", "--drill", "--archive", recorded_story.url, code=8)["drill"]
     assert any(fault in one for one in found["faults"]), found["faults"]
+
+
+def test_a_drill_that_is_ended_leaves_nothing(recorded_story: Story, tmp_path: Path) -> None:
+    """Its restore waits at a pipe for somebody who reads: a plugin list that never comes."""
+    pipe, sandboxes = tmp_path / "schema", tmp_path / "sandboxes"
+    os.mkfifo(pipe)
+    sandboxes.mkdir()
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(json.dumps({"archive": recorded_story.url, "apisix": {"schema": str(pipe)}}))
+    process = subprocess.Popen(
+        [*REPLICATOR, "-c", str(settings), "verify", "--drill"],
+        env=environment({"TMPDIR": str(sandboxes)}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        until(lambda: any(sandboxes.iterdir()), "the sandbox is there")
+        (sandbox,) = sandboxes.iterdir()
+        assert stat.S_IMODE(sandbox.stat().st_mode) == 0o700
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, said
+    assert list(sandboxes.iterdir()) == []
 
 
 @pytest.mark.usefixtures("sandboxes")

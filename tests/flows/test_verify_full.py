@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from archives import Scribe, archives
@@ -11,9 +12,10 @@ from generators import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
+from msgspec import structs
 
 from replicator.core import objects
-from replicator.core.names import parse_snapshot
+from replicator.core.names import epoch_document, parse_snapshot
 from replicator.core.order import disorder
 from replicator.core.plan import AtRevision
 from replicator.core.records import Batch, Event, Window
@@ -259,6 +261,93 @@ def test_stamps_and_watermarks_out_of_order_are_told() -> None:
         "its footer has another stamp than its last revision",
         "it has a window that ends before it begins",
     ]
+
+
+OTHER = "0" * 64
+SEGMENTS_LIES = [
+    {"state_digest": OTHER},
+    {"previous": OTHER},
+    {"observed_at": START},
+    {"observed_through": START},
+    {"observed_through": START + timedelta(days=1)},
+    {"through_revision": 0},
+    {"through_revision": 10},
+    {"archive_id": "another"},
+    {"epoch": 2},
+    {"revision": 3},
+]
+SNAPSHOTS_LIES = [
+    {"state_digest": OTHER},
+    {"keys": 2},
+    {"segment": OTHER},
+    {"window": Window(START, START)},
+    {"archive_id": "another"},
+    {"epoch": 2},
+    {"revision": 3},
+]
+
+
+def altered(part: Any, lie: dict[str, Any]) -> Any:
+    """Return a header or a footer that tells the *lie*, as far as that is one of its members."""
+    members = {name: value for name, value in lie.items() if name in part.__struct_fields__}
+    return structs.replace(part, **members)
+
+
+@pytest.mark.parametrize("lie", SEGMENTS_LIES, ids=str)
+def test_a_segment_that_is_whole_and_lies_is_found(lie) -> None:
+    scribe = written()
+    name = segments(scribe)[2]
+    body = objects.decode_segment(scribe.store.get(name), name)
+    scribe.store.objects[name] = objects.encode_segment(
+        altered(body.header, lie), body.batches, altered(body.footer, lie)
+    )
+    damaged = {damage.object for damage in verify_full(scribe.store).damages}
+
+    assert damaged & {name, segments(scribe)[3]}
+
+
+@pytest.mark.parametrize("lie", SNAPSHOTS_LIES, ids=str)
+def test_a_snapshot_that_is_whole_and_lies_is_found(lie) -> None:
+    scribe = written(cut_after=(3,))
+    (name,) = (name for name in scribe.store.names(SNAPSHOTS) if parse_snapshot(name))
+    body = objects.decode_snapshot(scribe.store.get(name), name)
+    scribe.store.objects[name] = objects.encode_snapshot(
+        altered(body.header, lie), body.state, altered(body.footer, lie)
+    )
+    (damage,) = verify_full(scribe.store).damages
+
+    assert damage.object == name
+
+
+@pytest.mark.parametrize("stamp", ["20260101T000002.000000Z", "20260101T000004.000000Z"])
+def test_a_snapshot_under_another_time_is_found(stamp) -> None:
+    scribe = written(cut_after=(3,))
+    (name,) = (name for name in scribe.store.names(SNAPSHOTS) if parse_snapshot(name))
+    other = name.replace("20260101T000003.000000Z", stamp)
+    scribe.store.objects[other] = scribe.store.objects.pop(name)
+    (damage,) = verify_full(scribe.store).damages
+
+    assert "its time isn't that of the log" in damage.what
+
+
+def test_an_epoch_far_away_is_told_in_few_words() -> None:
+    scribe = written()
+    far = "e99999999/log/00000000000000000009.jsonl.zst"
+    scribe.store.create(far, b"whatever")
+    damages = verify_full(scribe.store).damages
+
+    assert [damage.object for damage in damages] == ["e00000002/epoch.json", "e99999999/epoch.json"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_epoch_under_anothers_name_is_found(number) -> None:
+    scribe = written()
+    for place in (1, 2):
+        scribe.open(EtcdModel(20 * place), START + timedelta(minutes=place), "compacted")
+    name, other = epoch_document(number), epoch_document(number % 3 + 1)
+    scribe.store.objects[name] = scribe.store.objects[other]
+
+    assert name in {damage.object for damage in verify_full(scribe.store).damages}
 
 
 def test_an_archive_that_is_none_is_no_damage() -> None:
