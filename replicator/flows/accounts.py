@@ -27,6 +27,11 @@ class Accounts:
         self._readback = readback
         self._clock = clock
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether something that was stored is damaged: a snapshot to restore from is then wanted at once."""
+        return self._readback.is_broken
+
     def began(self, tip: Tip) -> None:
         """Take note of where the log stands, at the start or when an epoch was opened.
 

@@ -50,7 +50,7 @@ class Committer:
             haul = inbox.take(_PATIENCE_S)
             is_last = haul.is_last
             self._append(tip, haul)
-            self._snapshots.consider(tip)
+            self._snapshots.consider(tip, is_urgent=self._accounts.is_broken)
             self._checkpoints.consider(tip)
         self._snapshots.finish()
         self._checkpoints.write(tip)

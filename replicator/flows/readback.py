@@ -75,8 +75,8 @@ class Readback:
     A drill each hour reads a snapshot and its tail, and holds a second state in memory meanwhile.
 
     A segment that isn't what was written breaks the log there, and a snapshot what begins with it:
-    `restorable` then stands until a later snapshot was read back whole. The writer may cut one at once:
-    `is_broken` says so, and `damaged` has the names.
+    `restorable` then stands until a snapshot from there on was read back whole. The writer cuts one at once
+    while `is_broken`; `damaged` has the names.
 
     Args:
         store: Where the objects are.
@@ -182,8 +182,7 @@ class Readback:
                 self._break(stored, cause)
                 return
             self._meter.count("readbacks_total")
-            is_mended = not stored.is_segment and self._broken_at and stored.position > self._broken_at
-            if is_mended:
+            if self._broken_at and not stored.is_segment and stored.position >= self._broken_at:
                 self.is_broken, self._broken_at = False, None
             if not self.is_broken:
                 self._reach(stored.position, stored.moment)

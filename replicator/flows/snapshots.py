@@ -46,14 +46,16 @@ class Snapshots:
         self._under_way: threading.Thread | None = None
         self._was_missed = False
 
-    def consider(self, tip: Tip) -> None:
-        """Begin a snapshot of *tip*'s state if one is due and none is under way."""
+    def consider(self, tip: Tip, *, is_urgent: bool = False) -> None:
+        """Begin a snapshot of *tip*'s state if one is due, or urgent, and none is under way."""
         now = self._clock.now()
         is_scheduled = now >= self._due_at
         if is_scheduled:
             self._due_at = self._schedule.next_after(now)
         has_changed = self._was_missed or tip.state.revision > tip.snapshot_revision
-        if has_changed and (is_scheduled or tail_outweighs(tip.tail_bytes, tip.state.size_bytes)):
+        if has_changed and (
+            is_scheduled or is_urgent or tail_outweighs(tip.tail_bytes, tip.state.size_bytes)
+        ):
             self._begin(tip)
 
     def finish(self) -> None:
