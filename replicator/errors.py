@@ -71,6 +71,12 @@ class Refused(ReplicatorError):
     exit_code = 7
 
 
+class Different(ReplicatorError):
+    """Two things that should be alike were compared, and differ."""
+
+    exit_code = 8
+
+
 class ObjectMissing(Exception):
     """No object has this name."""
 

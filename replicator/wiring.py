@@ -9,7 +9,7 @@ from replicator.adapters.clock import SystemClock
 from replicator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from replicator.flows.capture import Capture
     from replicator.flows.link import Link
     from replicator.ports import ObjectStore
+    from replicator.telemetry.metrics import Meter
 
 _COMMAND_PATIENCE_S = 8.0
 
@@ -29,6 +30,7 @@ __all__ = [
     "archive_of",
     "capture",
     "etcd_writer",
+    "metrics",
     "recorder",
     "source",
     "store",
@@ -101,8 +103,38 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
     write(path, chunks, SystemClock())
 
 
-def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
-    """Return what records the source of *settings* into its archive.
+def metrics(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:
+    """Serve the metrics of this process, if one of *sources* says where; return what gives each its meter.
+
+    Raises:
+        UsageError: They name several addresses, or it can't be had.
+    """
+    addresses = {settings.metrics.listen for settings in sources if settings.metrics.listen}
+    if not addresses:
+        from replicator.telemetry.metrics import Silent
+
+        return lambda _: Silent()
+    if len(addresses) > 1:
+        raise UsageError(
+            f"metrics.listen names several addresses: {', '.join(sorted(map(str, addresses)))}",
+            hint="one process serves all its sources at one address: name it once, or everywhere alike",
+        )
+    from replicator.adapters.prometheus import Registry, serve
+
+    registry, (listen,) = Registry(), addresses
+    address = serve(registry, listen.host, listen.port)
+
+    def meter_of(settings: Settings) -> Meter:
+        archive = str(archive_of(settings))
+        logger = log.bind(archive=archive)
+        logger.info("metrics.served", address=address)
+        return registry.meter(archive)
+
+    return meter_of
+
+
+def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None = None) -> Capture:
+    """Return what records the source of *settings* into its archive, and counts with *meter*.
 
     Raises:
         UsageError: No archive is named.
@@ -112,24 +144,28 @@ def capture(settings: Settings, log: FilteringBoundLogger) -> Capture:
     from replicator.flows.lease import FREE, PAID
     from replicator.flows.standby import LeaseRules
     from replicator.flows.term import CaptureRules
+    from replicator.telemetry.metrics import Silent
 
     rules, url = settings.capture, archive_of(settings)
     silence_s = rules.lease.total_seconds()
     commit = GroupCommit(rules.flush_interval.total_seconds(), rules.flush_bytes)
     return Capture(
-        _connect(settings, url, log.bind(archive=str(url))),
+        _connect(settings, url, log.bind(archive=str(url)), meter or Silent()),
         CaptureRules(commit, settings.snapshot.cron_spec, rules.spool_max_bytes, silence_s),
         LeaseRules(silence_s, PAID if url.bucket else FREE),
     )
 
 
-def _connect(settings: Settings, url: ArchiveUrl, log: FilteringBoundLogger) -> Callable[[], Link]:
+def _connect(
+    settings: Settings, url: ArchiveUrl, log: FilteringBoundLogger, meter: Meter
+) -> Callable[[], Link]:
     """Return what gives a link of its own to each term."""
     from replicator.adapters.process import LocalPeers
     from replicator.adapters.spool_folder import NoSpool, SpoolFolders
     from replicator.flows.link import Link
 
     def tell(operation: str, name: str, attempt: int, cause: str) -> None:
+        meter.count("store_failures_total", operation=operation)
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
     place, spool = store(url, settings.s3, tell), settings.capture.spool
@@ -143,6 +179,7 @@ def _connect(settings: Settings, url: ArchiveUrl, log: FilteringBoundLogger) -> 
         peers=LocalPeers(),
         clock=SystemClock(),
         log=log,
+        meter=meter,
     )
 
 

@@ -101,7 +101,8 @@ class Scribe:
         self.store.create(names.ARCHIVE, documents.encode(archive))
         self._clock = SteppedClock()
         self._log, _ = quiet_log()
-        self._persistence = Persistence(self.store, Event(), self._log)
+        link = link_of(self.store, self._clock, self._log, self.writer)
+        self._persistence = Persistence(link, Event())
 
     def open(self, etcd: EtcdModel, at: datetime, reason: str = "first") -> None:
         """Open an epoch with what *etcd* holds now, read at *at*."""
@@ -184,3 +185,21 @@ def archives(draw) -> Scribe:
         if draw(st.booleans()):
             scribe.watch_on(watermark)
     return scribe
+
+
+def written(cut_after: tuple[int, ...] = ()) -> Scribe:
+    """Return a scribe that has written a base at revision 2 and six segments of a revision each: 3 to 8."""
+    scribe, etcd = Scribe(MemoryStore()), EtcdModel()
+    etcd.put(b"/apisix/a", b"0")
+    scribe.open(etcd, START)
+    for number in range(1, 7):
+        etcd.put(b"/apisix/a", b"%d" % number)
+        scribe.append([Batch(etcd.head, START + timedelta(seconds=number), etcd.history[-1][1])])
+        if number in cut_after:
+            scribe.snapshot()
+    return scribe
+
+
+def segments(scribe: Scribe) -> list[str]:
+    """Return the names of all segments of its first epoch."""
+    return list(scribe.store.names("e00000001/log/"))

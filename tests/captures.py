@@ -27,6 +27,7 @@ from replicator.flows.restore import restore
 from replicator.flows.standby import LeaseRules
 from replicator.flows.term import CaptureRules
 from replicator.ports import Delivery, SourceStatus
+from replicator.telemetry.metrics import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
     from replicator.core.objects import Segment
     from replicator.core.records import Batch, Record
+    from replicator.flows.readback import Pace
     from replicator.ports import Clock, ObjectStore, Source, Spools
+    from replicator.telemetry.metrics import Meter
 
 AT_ONCE = GroupCommit(0.0, 1 << 20)
 IN_AN_HOUR = GroupCommit(3600.0, 1 << 20)
@@ -157,16 +160,28 @@ class Running:
         every: str = "@every 1h",
         spools: Spools | None = None,
         spool_max_bytes: int = 1 << 30,
+        *,
+        readback: Pace | None = None,
+        meter: Meter | None = None,
     ) -> None:
         bound, self._kept = quiet_log()
         clock = source.clock if isinstance(source, ModelSource) else SystemClock()
         connections = chain([source], (source.again() for _ in repeat(None)))  # type: ignore[attr-defined]
 
         def connect() -> Link:
-            return Link(next(connections), PREFIX, store, spools or NoSpool(), Strangers(), clock, bound)
+            return Link(
+                source=next(connections),
+                prefix=PREFIX,
+                store=store,
+                spools=spools or NoSpool(),
+                peers=Strangers(),
+                clock=clock,
+                log=bound,
+                meter=meter or Silent(),
+            )
 
         self.store = store
-        rules = CaptureRules(commit, Schedule(every), spool_max_bytes, SILENCE_S)
+        rules = CaptureRules(commit, Schedule(every), spool_max_bytes, SILENCE_S, readback)
         self.capture = Capture(connect, rules, LeaseRules(SILENCE_S, Cadence(0.05, 0.2)))
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)

@@ -25,6 +25,7 @@ COMMANDS = {
     "list": "what can be restored: epochs, coverage, gaps, snapshots",
     "status": "position, lag and watermark",
     "gap": "what nobody recorded, and that somebody has looked at it",
+    "verify": "the archive against itself, against etcd, by rehearsal",
     "check": "configuration, etcd and store, tried for real",
     "demo": "a day of a small shop's gateway on this machine, nothing to set up",
 }
@@ -121,7 +122,8 @@ def replicator(ctx: click.Context, files: tuple[Path, ...], log_format: LogForma
 
     \b
     Exit codes: 0 done; 1 a bug; 2 usage or configuration; 3 target not restorable; 4 archive damaged;
-    5 etcd or store unavailable; 6 writer fenced; 7 refused; 130 interrupted.
+    5 etcd or store unavailable; 6 writer fenced; 7 refused; 8 differences
+    found; 130 interrupted.
     """  # noqa: D301 (click wants the character itself)
     ctx.obj = Shared(files, log_format, log_level)
     if ctx.invoked_subcommand is None:

@@ -18,6 +18,7 @@ from replicator.apisix import Options
 from replicator.cli.demo_document import Demo, Difference, MomentLine
 from replicator.cli.demo_screen import Screen
 from replicator.cli.demo_stage import Stage
+from replicator.cli.interrupts import SIGNALS, interruptible
 from replicator.cli.options import json_option, print_json
 from replicator.cli.restored import standalone_file
 from replicator.config import S3, ArchiveUrl
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from replicator.cli.demo_screen import Restored
     from replicator.demo.story import Moment
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SETTINGS = """\
 # All that `replicator run` was told; the rest is its defaults.
 etcd: {{endpoints: [{endpoint}], prefix: {prefix}}}
@@ -63,7 +63,7 @@ def command(*, keep: Path | None, as_json: bool) -> None:
     on a terminal, less in a pipe. The folder stays, for you to look at.
     """
     screen = Screen(quiet=as_json)
-    with _interruptible(), _folder(keep) as folder:
+    with interruptible(), _folder(keep) as folder:
         demo = _perform(folder, screen)
     screen.closing(demo, _by_hand(demo))
     if as_json:
@@ -215,27 +215,10 @@ def _running(process: EtcdServer | Recorder) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP interrupt once; what is cleaned up then is not interrupted again."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _deferred() -> Iterator[None]:
     """Let signals take effect at the end: a process that is just being started would slip from our hands."""
     came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _SIGNALS}
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in SIGNALS}
     try:
         yield
     finally:

@@ -30,7 +30,8 @@ def command(shared: Shared) -> int:
     """
     log = configure(shared.log_format, shared.log_level)
     sources = shared.sources()
-    supervisor = _Supervisor([wiring.capture(settings, log) for settings in sources])
+    meter_of = wiring.metrics(sources, log)
+    supervisor = _Supervisor([wiring.capture(settings, log, meter_of(settings)) for settings in sources])
     try:
         return supervisor.run()
     except ReplicatorError as error:

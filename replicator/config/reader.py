@@ -24,6 +24,7 @@ from replicator.config.values import (
     Endpoint,
     HttpUrl,
     KeyPrefix,
+    Listen,
     Secret,
     parse_endpoint,
     parse_http_url,
@@ -59,6 +60,7 @@ _PARSERS: Final[Mapping[Any, Callable[[str], object]]] = {
     Endpoint: parse_endpoint,
     HttpUrl: parse_http_url,
     KeyPrefix: parse_key_prefix,
+    Listen: Listen.parse,
 }
 
 

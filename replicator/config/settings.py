@@ -12,11 +12,11 @@ from typing import Annotated, Final
 
 from msgspec import Struct
 
-from replicator.config.values import ArchiveUrl, Bytes, Endpoint, HttpUrl, KeyPrefix, Secret
+from replicator.config.values import ArchiveUrl, Bytes, Endpoint, HttpUrl, KeyPrefix, Listen, Secret
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
-NOT_YET: Final = frozenset({"retention", "instance", "metrics", "fallback_cp"})
+NOT_YET: Final = frozenset({"retention", "instance", "fallback_cp"})
 """Settings of later versions, which this one must refuse rather than not know."""
 
 
@@ -128,6 +128,16 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     ] = Schedule("@every 1m")
 
 
+class Metrics(Struct, frozen=True, kw_only=True):
+    """What `replicator run` tells Prometheus of itself. Several sources of one process share one address."""
+
+    listen: Annotated[
+        Listen | None,
+        "Address at which `/metrics` and `/healthz` are served, such as `127.0.0.1:9465`; port 0 takes any "
+        "that is free. Whoever reaches it may read. Left out: nowhere.",
+    ] = None
+
+
 class EncryptedFields(Struct, frozen=True, kw_only=True):
     """The fields of one plugin that APISIX keeps encrypted in etcd, as dotted paths."""
 
@@ -174,4 +184,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     s3: S3 = S3()
     capture: Capture = Capture()
     snapshot: Snapshot = Snapshot()
+    metrics: Metrics = Metrics()
     apisix: Apisix = Apisix()

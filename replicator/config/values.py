@@ -25,6 +25,8 @@ KeyPrefix = NewType("KeyPrefix", str)
 """What all keys of a source begin with, byte for byte: a leading ``/``, and something behind it."""
 
 _ARCHIVE_HINT: Final = "write s3://bucket/path, or file:///absolute/path"
+_LISTEN: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
+_LAST_PORT: Final = 65535
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
 
@@ -99,6 +101,29 @@ def _bucket(text: str, parts: SplitResult) -> ArchiveUrl:
     if path and {"", ".", ".."}.intersection(path.split("/")):
         raise UsageError(f'"{text}" has an empty or a dotted part in its path', hint=_ARCHIVE_HINT)
     return ArchiveUrl(bucket=parts.netloc, path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen at: a host, without brackets, and a port, 0 for any that is free."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Return the address that *text* names: ``127.0.0.1:9465``, ``[::1]:9465``, ``0.0.0.0:9465``.
+
+        Raises:
+            UsageError: *text* names none.
+        """
+        match = _LISTEN.fullmatch(text)
+        if match is None or int(match[2]) > _LAST_PORT:
+            raise UsageError(f'"{text}" is no address to listen at', hint="write it like 127.0.0.1:9465")
+        return cls(match[1].strip("[]"), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_endpoint(text: str) -> Endpoint:

@@ -79,6 +79,11 @@ def digest_of(body: bytes) -> str:
     return body[-32:].hex()
 
 
+def is_whole(body: bytes, digest: str) -> bool:
+    """Tell whether *body* is the object of that SHA-256, in its trailer and in fact."""
+    return digest_of(body) == digest == hashlib.sha256(memoryview(body)[:-TRAILER_BYTES]).hexdigest()
+
+
 def _gather(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Join *lines* into chunks worth a call of the compressor."""
     held: list[bytes] = []

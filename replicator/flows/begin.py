@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from replicator.core import documents, names
 from replicator.core.documents import FORMAT, Archive
-from replicator.errors import UsageError
+from replicator.errors import Compacted, UsageError
 from replicator.flows.open_archive import read_archive, read_epochs
 from replicator.flows.open_epoch import open_epoch, read_base
 from replicator.flows.resume import resume
@@ -32,7 +33,7 @@ def examine(link: Link) -> Archive | None:
     link.log.info("source.connected", cluster_id=status.cluster_id, version=status.version, head=status.head)
     archive = read_archive(link.store)
     if archive is None:
-        if not any(islice(link.source.read(status.head), 1)):
+        if not holds_keys(link.source):
             question_prefix(link.source, link.prefix)
     elif archive.prefix != link.prefix:
         raise UsageError(
@@ -76,6 +77,13 @@ def _found(link: Link, persistence: Persistence, archive: Archive | None) -> Tip
         persistence.create(names.ARCHIVE, documents.encode(archive))
         link.log.info("archive.created", archive_id=archive.archive_id, prefix=archive.prefix)
     return open_epoch(link, persistence, base, archive.archive_id)
+
+
+def holds_keys(source: Source) -> bool:
+    """Tell whether etcd holds any key under the prefix now."""
+    while True:
+        with suppress(Compacted):  # between the two questions
+            return any(islice(source.read(source.status().head), 1))
 
 
 def question_prefix(source: Source, prefix: str) -> None:

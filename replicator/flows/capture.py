@@ -60,6 +60,7 @@ class Capture:
             ArchiveDamaged: The log's tail can't be replayed.
         """
         link = self._connect()
+        link.meter.set("is_writer", 0)
         examine(link)
         lease = self._lease
         if not probe(link.store, uuid4().hex).conditional_create:
@@ -76,6 +77,8 @@ class Capture:
         lease = standby.wait(patiently=not is_first)
         if lease is None:
             return False
+        link.meter.set("is_writer", 1)
+        link.meter.count("takeovers_total")
         term = Term(link, self._rules, lease)
         with self._guard:
             self._term = term
@@ -86,6 +89,7 @@ class Capture:
         except WriterFenced as fenced:
             if not rules.may_share:
                 raise
+            link.meter.count("fenced_total")
             link.log.warning("writer.fenced", cause=str(fenced))
             if isinstance(fenced, LeaseYielded):  # let whoever stands by be quicker
                 self._stopping.wait(rules.silence_s)
@@ -96,6 +100,8 @@ class Capture:
             link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
             self._stopping.wait(_RETRY_S)
             return True
+        finally:
+            link.meter.set("is_writer", 0)
         return False
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from replicator.core.quantities import format_time
 from replicator.errors import ReplicatorError, StoreMisconfigured, UsageError
-from replicator.flows.begin import question_prefix
+from replicator.flows.begin import holds_keys, question_prefix
 from replicator.flows.open_archive import read_archive
 from replicator.flows.probe import probe
 
@@ -60,7 +59,7 @@ def _etcd(source: Source) -> str:
 
 def _prefix(source: Source, prefix: str) -> str:
     """A role that may not read the whole prefix fails here."""
-    if any(islice(source.read(source.status().head), 1)):
+    if holds_keys(source):
         return f"etcd holds keys under {prefix}"
     question_prefix(source, prefix)
     return "etcd holds no key yet: `replicator run` waits for the first"

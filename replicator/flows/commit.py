@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from replicator.flows.accounts import Accounts
     from replicator.flows.inbox import Haul, Inbox
     from replicator.flows.ship import Shipper
     from replicator.flows.snapshots import Snapshots
@@ -18,10 +19,11 @@ _PATIENCE_S = 1.0
 class Committer:
     """Seals one epoch's changes, in one thread, as far as the spool has room for them."""
 
-    def __init__(self, spool: Spool, shipper: Shipper, snapshots: Snapshots) -> None:
+    def __init__(self, spool: Spool, shipper: Shipper, snapshots: Snapshots, accounts: Accounts) -> None:
         self._spool = spool
         self._shipper = shipper
         self._snapshots = snapshots
+        self._accounts = accounts
 
     def commit(self, inbox: Inbox, tip: Tip) -> None:
         """Seal all that comes into *inbox* behind *tip*, until it is closed and empty, or all is given up."""
@@ -31,7 +33,7 @@ class Committer:
                 haul = inbox.take(_PATIENCE_S)
                 is_last = haul.is_last
                 self._seal(tip, haul)
-            if self._snapshots.consider(tip):
+            if self._snapshots.consider(tip, is_urgent=self._accounts.is_broken):
                 self._spool.mark_boundary()
                 self._snapshots.stored(self._shipper.end)
 
@@ -42,3 +44,4 @@ class Committer:
             self._spool.put(tip.seal(haul.batches, haul.watermark))
         elif haul.watermark is not None:
             tip.observe(haul.watermark)
+            self._accounts.observed(tip)

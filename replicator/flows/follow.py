@@ -71,6 +71,7 @@ class Follower:
             except SourceUnavailable as error:
                 if self._lost_at is None:
                     self._lost_at = self._link.clock.monotonic()
+                self._link.meter.count("watch_reconnects_total")
                 self._link.log.warning("watch.lost", cause=str(error), retry_in_s=self._delay_s)
                 self._stopping.wait(self._delay_s)
                 self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
@@ -94,6 +95,7 @@ class Follower:
             status: What etcd said of itself.
             asked: Between these moments it said so.
         """
+        self._heard_of(status.head)
         missed = Window(self._stamper.last, max(self._stamper.last, asked.not_after))
         if status.head == self._cursor:
             self._observe(Watermark(status.head, asked.not_before))
@@ -111,6 +113,11 @@ class Follower:
                 self._cursor = delivery.through
                 seen_whole_at = delivery.at if status.tells_progress else None
                 self._observe(Watermark(delivery.through, delivery.at))
+            self._heard_of(self._cursor)
+
+    def _heard_of(self, head: int) -> None:
+        self._link.meter.set("etcd_head_revision", head)
+        self._link.meter.set("lag_revisions", max(0, head - self._tip.sealed[0]))
 
     def _stamp(self, news: Sequence[Unstamped], at: datetime, seen_whole_at: datetime | None) -> list[Batch]:
         """Stamp what arrived at *at*; *seen_whole_at* is the last bookmark's moment, if there are any."""

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from replicator.telemetry.metrics import Silent
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from replicator.ports import Clock, ObjectStore, Peers, Source, Spools
+    from replicator.telemetry.metrics import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +30,4 @@ class Link:
     clock: Clock
     log: FilteringBoundLogger
     writer: str = field(default_factory=lambda: uuid4().hex)
+    meter: Meter = field(default_factory=Silent)

@@ -9,10 +9,8 @@ from replicator.errors import ObjectExists, StoreUnavailable, WriterFenced
 if TYPE_CHECKING:
     from threading import Event
 
-    from structlog.typing import FilteringBoundLogger
-
     from replicator.flows.lease import Lease
-    from replicator.ports import ObjectStore
+    from replicator.flows.link import Link
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
@@ -25,12 +23,9 @@ class Persistence:
     process was suspended, *lease* is confirmed first: a writer that was away too long must not go on.
     """
 
-    def __init__(
-        self, store: ObjectStore, closing: Event, log: FilteringBoundLogger, lease: Lease | None = None
-    ) -> None:
-        self._store = store
+    def __init__(self, link: Link, closing: Event, lease: Lease | None = None) -> None:
+        self._store, self._log, self._meter = link.store, link.log, link.meter
         self._closing = closing
-        self._log = log
         self._lease = lease
 
     def create(self, name: str, body: bytes) -> None:
@@ -53,6 +48,7 @@ class Persistence:
                     hint="it stands by from now on, if it may",
                 ) from None
             except StoreUnavailable as error:
+                self._meter.count("store_failures_total", operation="create")
                 if is_last:
                     raise
                 self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)

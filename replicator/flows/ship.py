@@ -11,6 +11,7 @@ from replicator.core.frame import digest_of
 from replicator.core.names import LogName
 from replicator.core.rebase import beyond, joined
 from replicator.core.records import Position
+from replicator.flows.readback import Stored
 from replicator.flows.tip import LogEnd, Watermark
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from replicator.core.objects import Header, SegmentFooter
+    from replicator.flows.accounts import Accounts
     from replicator.flows.append import Appender
     from replicator.flows.spool import Entry, Spool
 
@@ -32,7 +34,8 @@ class Shipper:
     Args:
         spool: What waits.
         appender: Stores it.
-        header: Header of its segments but for the revision.
+        accounts: Told of each segment.
+        header: Header of the segments but for the revision.
         end: Where the stored log ends now.
         log: Hears of each segment.
 
@@ -41,10 +44,17 @@ class Shipper:
     """
 
     def __init__(
-        self, spool: Spool, appender: Appender, header: Header, end: LogEnd, log: FilteringBoundLogger
+        self,
+        spool: Spool,
+        appender: Appender,
+        accounts: Accounts,
+        header: Header,
+        end: LogEnd,
+        log: FilteringBoundLogger,
     ) -> None:
         self._spool = spool
         self._appender = appender
+        self._accounts = accounts
         self._header = header
         self._log = log
         self.end = end
@@ -79,6 +89,9 @@ class Shipper:
             revision=footer.last_revision,
             events=footer.events,
             size_bytes=len(body),
+        )
+        self._accounts.segment_stored(
+            Stored(str(name), self.end.anchor, self.end.position, watermark.moment, footer.state_digest)
         )
 
     def _next(self, entries: Sequence[Entry]) -> tuple[bytes, SegmentFooter] | None:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from replicator.core import objects
+from replicator.core.frame import digest_of
 from replicator.core.names import SnapshotName
+from replicator.core.records import Position
 from replicator.core.snapshot_rule import tail_outweighs
 from replicator.errors import ObjectExists, StoreUnavailable
+from replicator.flows.readback import Stored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import FilteringBoundLogger
 
     from replicator.core.objects import Header, SnapshotFooter
@@ -32,29 +37,42 @@ class _Cut:
     state: State
     footer: SnapshotFooter
 
+    def stored(self, digest: str) -> Stored:
+        """Return what is told of it once it is stored, with the SHA-256 *digest*."""
+        position = Position(self.name.epoch, self.name.revision)
+        moment = self.footer.observed_through
+        return Stored(str(self.name), digest, position, moment, self.state.digest)
+
 
 class Snapshots:
     """Stores a snapshot of a changed state when the tail outweighs it, and at the latest by *schedule*.
 
     One thread decides with `consider`, any other tells with `stored` how far the stored log has come: no
-    snapshot is stored before the segment that leads to it.
+    snapshot is stored before the segment that leads to it. *on_stored* hears of each that was stored, in the
+    thread that stored it.
     """
 
     def __init__(
-        self, store: ObjectStore, schedule: Schedule, clock: Clock, log: FilteringBoundLogger
+        self,
+        store: ObjectStore,
+        schedule: Schedule,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        on_stored: Callable[[Stored], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._schedule = schedule
         self._clock = clock
         self._log = log
+        self._on_stored = on_stored
         self._due_at = schedule.next_after(clock.now())
         self._guard = threading.Lock()
         self._waiting: _Cut | None = None
         self._under_way: threading.Thread | None = None
         self._was_missed = False
 
-    def consider(self, tip: Tip) -> bool:
-        """Cut a snapshot of *tip*'s state if one is due and none is under way; tell whether one was cut.
+    def consider(self, tip: Tip, *, is_urgent: bool = False) -> bool:
+        """Cut a snapshot of *tip*'s state if one is due, or urgent, and none is under way; tell if one was.
 
         The last sealed segment must then be stored as one that ends there.
         """
@@ -63,8 +81,8 @@ class Snapshots:
         if is_scheduled:
             self._due_at = self._schedule.next_after(now)
         has_changed = self._was_missed or tip.state.revision > tip.snapshot_revision
-        is_due = has_changed and (is_scheduled or tail_outweighs(tip.tail_bytes, tip.state.size_bytes))
-        return is_due and self._cut(tip)
+        is_heavy = tail_outweighs(tip.tail_bytes, tip.state.size_bytes)
+        return has_changed and (is_scheduled or is_urgent or is_heavy) and self._cut(tip)
 
     def stored(self, end: LogEnd) -> None:
         """Begin to store the snapshot that waits for the stored log to come to *end*, if there is one."""
@@ -107,3 +125,4 @@ class Snapshots:
             self._log.warning("snapshot.missed", object=name, cause=str(error))
             return
         self._log.info("snapshot.stored", object=name, size_bytes=len(body))
+        self._on_stored(cut.stored(digest_of(body)))

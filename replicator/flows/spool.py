@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from replicator.core.objects import Segment, SegmentFooter
     from replicator.flows.tip import Sealed
     from replicator.ports import ObjectStore
+    from replicator.telemetry.metrics import Meter
 
 
 @dataclass(slots=True, eq=False)
@@ -76,12 +77,16 @@ class Spool:
             stored, the next one fills.
         limit_bytes: From here on whoever seals waits, and etcd's stream with it.
         log: Hears of a disk that fails.
+        meter: Takes the metrics.
     """
 
-    def __init__(self, place: ObjectStore | None, limit_bytes: int, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, place: ObjectStore | None, limit_bytes: int, log: FilteringBoundLogger, meter: Meter
+    ) -> None:
         self._place = place
         self._limit_bytes = limit_bytes
         self._log = log
+        self._meter = meter
         self._changed = threading.Condition()
         self._entries: deque[Entry] = deque()
         self._size_bytes = 0
@@ -156,6 +161,7 @@ class Spool:
             for entry in entries:
                 self._entries.remove(entry)
                 self._size_bytes -= entry.size_bytes
+            self._tell_size()
             self._changed.notify_all()
 
     def anchor(self) -> str | None:
@@ -178,7 +184,12 @@ class Spool:
     def _append(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._size_bytes += entry.size_bytes
+        self._tell_size()
         self._changed.notify_all()
+
+    def _tell_size(self) -> None:
+        self._meter.set("spool_bytes", self._size_bytes)
+        self._meter.set("spool_segments", len(self._entries))
 
     def _first(self, limit_bytes: int) -> Iterator[Entry]:
         total = 0
@@ -199,6 +210,7 @@ class Spool:
         if is_full and not self._told_full:
             self._log.error("spool.full", size_bytes=self._size_bytes, segments=len(self._entries))
         self._told_full = is_full
+        self._meter.set("spool_full", int(is_full))
         return not is_full
 
     def _is_on_disk(self, sealed: Sealed) -> bool:
@@ -207,6 +219,7 @@ class Spool:
         try:
             self._place.create(str(sealed.name), sealed.body)
         except StoreUnavailable as error:
+            self._meter.count("spool_write_failures_total")
             self._log.error("spool.unavailable", object=str(sealed.name), cause=str(error))
             return False
         return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.errors import SourceUnavailable, StoreUnavailable, WriterFenced
+from replicator.flows.accounts import Accounts
 from replicator.flows.append import Appender
 from replicator.flows.begin import begin
 from replicator.flows.commit import Committer
@@ -15,6 +16,7 @@ from replicator.flows.follow import Follower
 from replicator.flows.inbox import Inbox
 from replicator.flows.open_epoch import open_epoch, read_base
 from replicator.flows.persist import Persistence
+from replicator.flows.readback import Readback
 from replicator.flows.recover import recover
 from replicator.flows.ship import Shipper
 from replicator.flows.snapshots import Snapshots
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.lease import Lease, Standing
     from replicator.flows.link import Link
+    from replicator.flows.readback import Pace
     from replicator.flows.tip import LogEnd, Tip
 
 # Beyond this the watch is made to wait; etcd keeps what it has not sent.
@@ -42,12 +45,13 @@ class LeaseYielded(WriterFenced):
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """When to cut segments, when to cut snapshots at the latest, and how much may wait on disk."""
+    """When to cut segments, when snapshots at the latest, how much may wait on disk, what to read back."""
 
     commit: GroupCommit
     schedule: Schedule
     spool_max_bytes: int = 1 << 30
     yield_after_s: float = 30.0
+    readback: Pace | None = None
 
 
 class Term:
@@ -60,7 +64,7 @@ class Term:
         self._ending = threading.Event()
         self._over = threading.Event()
         self._failure: BaseException | None = None
-        self._persistence = Persistence(link.store, self._ending, link.log, lease)
+        self._persistence = Persistence(link, self._ending, lease)
         self._follower: Follower | None = None
         self._inbox: Inbox | None = None
         self._spool: Spool | None = None
@@ -102,7 +106,7 @@ class Term:
         """At the start nothing would be lost by giving up, and somebody reads what we say."""
         at_once = threading.Event()
         at_once.set()
-        return Persistence(self._link.store, at_once, self._link.log, self._lease)
+        return Persistence(self._link, at_once, self._lease)
 
     def _open_next(self, tip: Tip, reason: str) -> Tip | None:
         """Open the epoch after *tip*'s as soon as etcd lets itself be read; None if we are to end before."""
@@ -120,17 +124,24 @@ class Term:
         """Record one epoch; return why it ended, or None when we are to end. *tip* is then all stored."""
         link, spools = self._link, self._link.spools
         end = tip.log_end
-        spool = Spool(spools.own(tip.archive_id, link.writer), self._rules.spool_max_bytes, link.log)
+        readback = Readback(link.store, link.clock, link.log, link.meter, self._rules.readback)
+        readback.start()
+        accounts = Accounts(link.meter, readback, link.clock)
+        accounts.began(tip)
+        place = spools.own(tip.archive_id, link.writer)
+        spool = Spool(place, self._rules.spool_max_bytes, link.log, link.meter)
         spool.adopt(recover(tip, spools.left(tip.archive_id), link.store, link.log))
         appender = Appender(link.store, self._persistence, self._lease.confirm, link.log)
-        shipper = Shipper(spool, appender, tip.header("segment"), end, link.log)
-        snapshots = Snapshots(link.store, self._rules.schedule, link.clock, link.log)
+        shipper = Shipper(spool, appender, accounts, tip.header("segment"), end, link.log)
+        snapshots = Snapshots(
+            link.store, self._rules.schedule, link.clock, link.log, accounts.snapshot_stored
+        )
         inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
         self._spool, self._inbox = spool, inbox
         self._standing = lambda: _standing(tip, shipper.end)
         limit_bytes = self._rules.commit.size_bytes
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
-        committer = Committer(spool, shipper, snapshots)
+        committer = Committer(spool, shipper, snapshots, accounts)
         committing = self._start("commit", lambda: committer.commit(inbox, tip))
         self._follower = Follower(link, tip, inbox, self._ending)
         try:
@@ -141,6 +152,7 @@ class Term:
             spool.close()
             shipping.join()
             snapshots.finish()
+            readback.finish()
             self._raise_failure()
             tip.anchor = shipper.end.anchor
 

@@ -21,6 +21,7 @@ EVERYWHERE: Final = {
 """The fields that each event has."""
 
 FIELDS: Final = {
+    "address": "Host and port.",
     "after": "The revision that the watch continues behind.",
     "archive_id": "Identity of the archive, as in `archive.json`.",
     "attempt": "How many attempts have failed.",
@@ -29,6 +30,7 @@ FIELDS: Final = {
     "cluster_id": "Identity of the etcd cluster.",
     "created": "How many keys were created.",
     "deleted": "How many keys were deleted.",
+    "duration_s": "How long it took, in seconds.",
     "epoch": "Number of the epoch.",
     "events": "How many events the segment holds.",
     "exit_code": "The exit code of the process.",
@@ -207,6 +209,21 @@ EVENTS: Final = (
         "due. Restores replay more until then.",
         ("object", "cause"),
     ),
+    Event(
+        "readback.failed",
+        "error",
+        "An object that was stored isn't what was written. Recording goes on; moments behind it can't be "
+        "restored until a snapshot was stored and read back.",
+        ("object", "cause"),
+    ),
+    Event("drill.passed", "info", "A rehearsed restore gave what was recorded.", ("revision", "duration_s")),
+    Event(
+        "drill.failed",
+        "error",
+        "A rehearsed restore failed. `replicator verify --full` tells what is damaged.",
+        ("revision", "cause"),
+    ),
+    Event("metrics.served", "info", "Prometheus can scrape.", ("address",)),
     Event("checkpoint.stored", "debug", "The watermark is durable."),
     Event(
         "checkpoint.missed",

@@ -15,6 +15,7 @@ from replicator.config import ArchiveUrl, EncryptedFields, Secret, Settings, loa
 from replicator.config.keys import known
 from replicator.config.reader import expand, literal
 from replicator.config.settings import NOT_YET
+from replicator.config.values import Listen
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
@@ -41,6 +42,7 @@ s3:
   sse_kms_key_id:
 capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
 snapshot: {cron_spec: "@every 1h30m"}
+metrics: {listen: "[::1]:9465"}
 apisix:
   version: 3.10
   keyring:
@@ -98,6 +100,7 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert settings.capture.spool_max_bytes == 10**9
     assert timedelta(seconds=10) == settings.capture.lease
     assert Schedule("@every 1h30m") == settings.snapshot.cron_spec
+    assert Listen("::1", 9465) == settings.metrics.listen
     assert apisix.version == "3.10"
     assert apisix.keyring == (Secret("0123456789abcdef"), Secret("${not a variable}"))
     assert apisix.plugins == ("cors", "key-auth")
@@ -132,7 +135,11 @@ def test_what_is_left_out_has_its_default(text: str, file: Path) -> None:
             "mean capture.flush_interval?",
         ),
         ("s3_region: x", "1: unknown setting s3_region", "did you mean s3.region?"),
-        ("<<: {}", "1: unknown setting <<", "known here: etcd, archive, s3, capture, snapshot, apisix"),
+        (
+            "<<: {}",
+            "1: unknown setting <<",
+            "known here: etcd, archive, s3, capture, snapshot, metrics, apisix",
+        ),
         (
             "apisix:\n  encrypt_fields:\n    jwt-auth:\n      consumer_shcema: [a]",
             "4: unknown setting apisix.encrypt_fields.jwt-auth.consumer_shcema",

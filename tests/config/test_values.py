@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from replicator.config.values import (
     ArchiveUrl,
+    Listen,
     Secret,
     parse_endpoint,
     parse_http_url,
@@ -147,3 +148,14 @@ def test_a_key_prefix_is_taken_byte_for_byte(text: str) -> None:
 def test_what_is_no_key_prefix_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match='must begin with "/" and go on'):
         parse_key_prefix(text)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:9465", "[::1]:9465", "0.0.0.0:0", "metrics.example.com:65535"])
+def test_an_address_to_listen_at_reads_back_as_it_is_shown(text: str) -> None:
+    assert text == str(Listen.parse(text))
+
+
+@pytest.mark.parametrize("text", ["", "9465", ":9465", "host", "::1:9465", "host:65536", "a b:1", "h:1/x"])
+def test_what_is_no_address_to_listen_at_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no address to listen at"):
+        Listen.parse(text)

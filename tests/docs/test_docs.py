@@ -18,13 +18,16 @@ from replicator.cli.app import replicator as program
 from replicator.cli.gaps import gap_words
 from replicator.cli.reference import reference
 from replicator.cli.restored import Answer, Told
+from replicator.cli.verify_words import full_words
 from replicator.config import load
 from replicator.core.documents import Epoch, Follows, Gap
 from replicator.core.plan import AtRevision, AtTime, choose_spans
 from replicator.core.quantities import parse_time
 from replicator.core.records import Position
 from replicator.errors import ReplicatorError
+from replicator.flows.findings import BRING_BACK, Damage, Verified, moments
 from replicator.flows.gaps import KnownGap
+from replicator.flows.verify_full import Full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,6 +242,24 @@ def test_the_words_about_a_restore_are_those_that_the_pages_show() -> None:
     assert "\n".join(Answer(late, ()).words()) in (ROOT / "docs/time.md").read_text(encoding="utf-8")
     assert "\n".join(Answer(in_gap, ()).words()) in (ROOT / "docs/time.md").read_text(encoding="utf-8")
     assert "\n".join(Answer(lossy, ()).words()) in (ROOT / "docs/exactness.md").read_text(encoding="utf-8")
+
+
+def test_the_damage_that_the_page_on_verification_shows_is_told_so() -> None:
+    page = (ROOT / "docs/verification.md").read_text(encoding="utf-8")
+    name = "e00000001/log/00000000000000000003.jsonl.zst"
+    lost = moments(
+        (3, at("2026-11-25T19:27:43.871022Z")), (9, at("2026-11-25T19:28:01.100345Z")), inclusive=False
+    )
+    damage = Damage(
+        object=name,
+        what=f"{name} is damaged: its SHA-256 doesn't fit its bytes",
+        lost=lost,
+        remedy=BRING_BACK,
+    )
+    sums = Verified(epochs=1, segments=4, snapshots=0, revisions=4, objects=9, size_bytes=3174, end=None)
+    words = list(full_words(Full(verified=sums, damages=(damage,), notes=()), 0.012))
+
+    assert "\n".join(line for line, _ in words[:-1]) in page
 
 
 def compose() -> dict[str, dict]:

@@ -1,8 +1,8 @@
 """A scheduler that runs threads one at a time, in an order that a seed decides, on a clock of its own.
 
 The code under test is the real one, threads and all. Its modules see this kernel's `Thread`, `Condition`,
-`Event` and `Lock` in place of Python's: whoever waits, sleeps or asks a store hands the baton back, and the seed
-says who goes on. So a schedule is one number, and repeats.
+`Event` and `Lock` in place of Python's: whoever waits, sleeps or asks a store hands the baton back, and the
+seed says who goes on. So a schedule is one number, and repeats.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from replicator.core import documents, names
 from replicator.core.documents import Checkpoint
 from replicator.core.schedule import Schedule
 from replicator.errors import Compacted, ReplicatorError, SourceUnavailable, StoreUnavailable
-from replicator.flows import begin, capture, fetch, follow, inbox, snapshots, spool, standby, term
+from replicator.flows import begin, capture, fetch, follow, inbox, readback, snapshots, spool, standby, term
 from replicator.flows.capture import Capture
 from replicator.flows.inbox import GroupCommit
 from replicator.flows.lease import Cadence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Record
 
-MODULES = [begin, capture, fetch, follow, inbox, snapshots, spool, standby, term]
+MODULES = [begin, capture, fetch, follow, inbox, readback, snapshots, spool, standby, term]
 SILENCE_S = 30.0
 KEYS = [b"/apisix/a", b"/apisix/b", b"/apisix/c", b"/apisix/d"]
 
@@ -320,6 +320,10 @@ class World:
             machine.is_cut_off = machine.is_without_etcd = False
             if machine.process is not None:
                 machine.process.asleep_until = 0.0
+        self.revive()
+
+    def revive(self) -> None:
+        """Start a process where there is none."""
         for machine in self.machines:
             if machine.process is None:
                 self.start(machine)

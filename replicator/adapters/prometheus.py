@@ -1,0 +1,121 @@
+"""The metrics as Prometheus scrapes them: one registry and one small HTTP server for the process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from replicator.errors import UsageError
+from replicator.telemetry.metrics import ARCHIVE, METRICS, PREFIX, known
+
+if TYPE_CHECKING:
+    from replicator.telemetry.metrics import Meter
+
+# Whoever asks and then says nothing is not waited for longer.
+_PATIENCE_S = 10
+
+
+class Registry:
+    """All metrics of this process, for any number of archives."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each counter, which nobody asks for
+        self.collected = CollectorRegistry()
+        self._metrics = {
+            metric.name: (Gauge if metric.type == "gauge" else Counter)(
+                PREFIX + metric.name, metric.meaning, (ARCHIVE, *metric.labels), registry=self.collected
+            )
+            for metric in METRICS
+        }
+
+    def meter(self, archive: str) -> Meter:
+        """Return what takes the numbers of *archive*; its counters begin at 0."""
+        for metric in METRICS:
+            if metric.type == "counter" and not metric.labels:
+                self._metrics[metric.name].labels(archive)
+        return _Meter(self._metrics, archive)
+
+
+class _Meter:
+    def __init__(self, metrics: dict[str, Gauge | Counter], archive: str) -> None:
+        self._metrics = metrics
+        self._archive = archive
+
+    def set(self, name: str, value: float) -> None:
+        """Let the gauge stand at *value*."""
+        known(name, "gauge", ())
+        gauge = self._metrics[name].labels(self._archive)
+        if isinstance(gauge, Gauge):
+            gauge.set(value)
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Let the counter rise."""
+        known(name, "counter", tuple(labels))
+        self._metrics[name].labels(self._archive, *labels.values()).inc(amount)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _PATIENCE_S
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer ``/metrics`` and ``/healthz``."""
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(200, encode(self.server.registry), content_type)
+        elif path == "/healthz":
+            self._answer(200, b"ok\n", "text/plain; charset=utf-8")
+        else:
+            self._answer(404, b"/metrics and /healthz are here\n", "text/plain; charset=utf-8")
+
+    def _answer(self, code: int, body: bytes, content_type: str) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: stderr is the log's."""
+
+    def version_string(self) -> str:
+        """Tell nobody which Python this is."""
+        return "replicator"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    registry: CollectorRegistry
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that has gone away."""
+
+
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
+
+
+def serve(registry: Registry, host: str, port: int) -> str:
+    """Serve *registry* at an address for as long as the process lives; return the address, ``host:port``.
+
+    Raises:
+        UsageError: The address can't be had.
+    """
+    kind = _ServerV6 if ":" in host else _Server
+    where = f"[{host}]" if ":" in host else host
+    try:
+        server = kind((host, port), _Handler)
+    except OSError as error:
+        raise UsageError(
+            f"metrics.listen: can't listen on {where}:{port}: {error.strerror}",
+            hint="another process may have it: choose another port, or leave metrics.listen out",
+        ) from None
+    server.registry = registry.collected
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return f"{where}:{server.server_address[1]}"

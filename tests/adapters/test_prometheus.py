@@ -1,0 +1,92 @@
+"""The metrics as Prometheus scrapes them, over HTTP."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from replicator.adapters.prometheus import Registry, serve
+from replicator.errors import UsageError
+from replicator.telemetry.metrics import METRICS, PREFIX
+
+
+def scraped(address: str) -> dict[tuple[str, ...], float]:
+    """Return each sample by its name, archive and other labels."""
+    with urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def served() -> tuple[Registry, str]:
+    registry = Registry()
+    return registry, serve(registry, "127.0.0.1", 0)
+
+
+def test_sources_stand_side_by_side(served: Any) -> None:
+    registry, address = served
+    one, two = registry.meter("file:///a"), registry.meter("s3://b/c")
+    one.set("gaps", 2)
+    two.set("gaps", 3)
+    one.count("store_failures_total", operation="get")
+    one.count("store_failures_total", 2, operation="get")
+    two.count("fenced_total")
+    found = scraped(address)
+
+    assert found["replicator_gaps", "file:///a"] == 2
+    assert found["replicator_gaps", "s3://b/c"] == 3
+    assert found["replicator_store_failures_total", "file:///a", "get"] == 3
+    assert found["replicator_fenced_total", "file:///a"] == 0
+    assert found["replicator_fenced_total", "s3://b/c"] == 1
+    assert ("replicator_spool_bytes", "file:///a") not in found
+    assert not any(name.endswith("_created") for name, *_ in found)
+
+
+def test_each_metric_of_the_list_can_be_scraped(served: Any) -> None:
+    registry, address = served
+    meter = registry.meter("a")
+    for metric in METRICS:
+        if metric.type == "gauge":
+            meter.set(metric.name, 1)
+        else:
+            meter.count(metric.name, **dict.fromkeys(metric.labels, "x"))
+
+    assert {name for name, *_ in scraped(address)} == {PREFIX + metric.name for metric in METRICS}
+
+
+def test_an_unknown_name_is_a_bug(served: Any) -> None:
+    with pytest.raises(KeyError):
+        served[0].meter("a").set("nothing", 1)
+    with pytest.raises(KeyError):
+        served[0].meter("a").count("gaps")
+
+
+def test_what_else_is_there(served: Any) -> None:
+    _, address = served
+    with urlopen(f"http://{address}/healthz", timeout=10) as answer:
+        assert answer.read() == b"ok\n"
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(f"http://{address}/", timeout=10)
+    wants = Request(f"http://{address}/metrics", headers={"Accept": "application/openmetrics-text"})
+    with urlopen(wants, timeout=10) as answer:  # noqa: S310 (the address is the fixture's)
+        assert answer.read().endswith(b"# EOF\n")
+
+
+def test_an_address_that_is_taken_or_nobodys_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"can't listen on 127.0.0.1:{port}: Address already in use"):
+            serve(Registry(), "127.0.0.1", port)
+    with pytest.raises(UsageError, match="can't listen on"):
+        serve(Registry(), "192.0.2.1", 0)
+    with pytest.raises(UsageError, match="can't listen on"):
+        serve(Registry(), "no-such-host.invalid", 0)
