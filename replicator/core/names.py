@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 ARCHIVE = "archive.json"
 CHECKPOINT = "checkpoint.json"
+POINTS = "points/"
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _LOG = re.compile(r"e(\d{8})/log/(\d{20})\.jsonl\.zst")
 _MERGED = re.compile(
     r"e(\d{8})/merged/(\d{20})-(\d{20})@(\d{8}T\d{6}\.\d{6}Z)--(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst"
 )
+_POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _PRUNED = re.compile(r"e(\d{8})/pruned/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.json")
 _SNAPSHOT = re.compile(r"e(\d{8})/snapshots/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst")
 
@@ -84,6 +86,16 @@ class PrunedName(NamedTuple):
 def epoch_document(epoch: int) -> str:
     """Return the name of the document that opens *epoch*."""
     return f"e{epoch:08d}/epoch.json"
+
+
+def point_document(name: str) -> str:
+    """Return the name of the document of the point *name*."""
+    return f"{POINTS}{name}.json"
+
+
+def is_point_name(name: str) -> bool:
+    """Tell whether a point may be called *name*: letters, digits, ``.``, ``_`` and ``-``, up to 64."""
+    return _POINT.fullmatch(name) is not None
 
 
 def log_folder(epoch: int) -> str:

@@ -31,12 +31,13 @@ class AtTime:
 
 @dataclass(frozen=True, slots=True)
 class AtRevision:
-    """The state at etcd's revision *revision*."""
+    """The state at etcd's revision *revision*, in any epoch unless one is named."""
 
     revision: int
+    epoch: int | None = None
 
     def __str__(self) -> str:
-        return f"at revision {self.revision}"
+        return f"at revision {self.revision}" + (f" of epoch {self.epoch}" if self.epoch else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,13 @@ def choose_spans(target: Target, epochs: Sequence[Epoch]) -> list[Span]:
     Raises:
         TargetNotRestorable: The target lies before history, or in the gap between two epochs.
     """
-    begun = [span for span in spans(epochs) if not is_before(target, span.epoch.base, span.epoch.observed_at)]
+    wanted = target.epoch if isinstance(target, AtRevision) else None
+    begun = [
+        span
+        for span in spans(epochs)
+        if wanted in (None, span.epoch.epoch)
+        and not is_before(target, span.epoch.base, span.epoch.observed_at)
+    ]
     if not begun:
         raise TargetNotRestorable(
             f"{target} lies before the archive's history",
@@ -173,7 +180,7 @@ def is_before(target: Target, revision: int, observed_at: datetime) -> bool:
     match target:
         case AtTime(moment, exclusive):
             return moment <= observed_at if exclusive else moment < observed_at
-        case AtRevision(wanted):
+        case AtRevision(revision=wanted):
             return wanted < revision
         case Latest():
             return False
@@ -184,7 +191,7 @@ def is_after(target: Target, through_revision: int, observed_through: datetime) 
     match target:
         case AtTime(moment):
             return moment > observed_through
-        case AtRevision(revision):
+        case AtRevision(revision=revision):
             return revision > through_revision
         case Latest():
             return False

@@ -161,7 +161,8 @@ def _start(source: _Source, target: Target, plan: Plan, *, is_first: bool) -> Re
         snapshot = objects.decode_snapshot(source.store.get(name), name)
         return Replay(target, source.opened.archive.archive_id, plan.snapshot, snapshot)
     except ObjectMissing:
-        if not plan.snapshot.is_base:
+        is_thinned = thinned_through(source.store, source.number) > plan.snapshot.revision
+        if is_thinned or not plan.snapshot.is_base:
             raise _Vanished(name, plan.snapshot.revision - 1) from None
         damage = ArchiveDamaged(
             f"{name} is missing: it is the base of epoch {source.number}", hint=DAMAGE_HINT
