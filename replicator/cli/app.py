@@ -24,6 +24,9 @@ COMMANDS = {
     "restore": "rebuild the standalone file of any moment",
     "list": "what can be restored: epochs, coverage, gaps, snapshots",
     "status": "position, lag and watermark",
+    "point": "named points, which retention keeps: add, list, rm",
+    "compact": "merge small segments into large objects",
+    "prune": "thin the history by the retention rule; a dry run unless --yes",
     "check": "configuration, etcd and store, tried for real",
     "demo": "a day of a small shop's gateway on this machine, nothing to set up",
 }

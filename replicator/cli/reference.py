@@ -54,6 +54,9 @@ def _lines() -> Iterator[str]:
         command = program.get_command(context, name)
         if command is not None:
             yield from _command(f"replicator {name}", command, command.help or "")
+        if isinstance(command, click.Group):
+            for sub, part in command.commands.items():
+                yield from _command(f"replicator {name} {_call(sub, part)}", part, part.help or "")
     yield _EXIT_CODES
     yield from (f"| {code} | {' '.join(meanings)} |" for code, meanings in _codes().items())
     yield f"| {INTERRUPTED} | Interrupted by Ctrl-C. |\n"
@@ -68,6 +71,16 @@ def _command(title: str, command: click.Command, help_: str) -> Iterator[str]:
         yield "|---|---|---|"
         yield from map(_row, options)
         yield ""
+
+
+def _call(name: str, command: click.Command) -> str:
+    """Return a command's name with what it takes behind it."""
+    arguments = [
+        part.make_metavar(click.Context(command))
+        for part in command.params
+        if part.param_type_name == "argument"
+    ]
+    return " ".join([name, *arguments])
 
 
 def _text(help_: str) -> str:

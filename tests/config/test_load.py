@@ -15,6 +15,7 @@ from replicator.config import ArchiveUrl, EncryptedFields, Secret, Settings, loa
 from replicator.config.keys import known
 from replicator.config.reader import expand, literal
 from replicator.config.settings import NOT_YET
+from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
@@ -41,6 +42,7 @@ s3:
   sse_kms_key_id:
 capture: {flush_interval: 0, flush_bytes: 512KiB}
 snapshot: {cron_spec: "@every 1h30m"}
+retention: {full: 30d, daily: 1y}
 apisix:
   version: 3.10
   keyring:
@@ -95,6 +97,7 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert timedelta(0) == settings.capture.flush_interval
     assert settings.capture.flush_bytes == 524_288
     assert Schedule("@every 1h30m") == settings.snapshot.cron_spec
+    assert RetentionRule(timedelta(days=30), timedelta(days=365)) == settings.retention.rule
     assert apisix.version == "3.10"
     assert apisix.keyring == (Secret("0123456789abcdef"), Secret("${not a variable}"))
     assert apisix.plugins == ("cors", "key-auth")
@@ -129,7 +132,11 @@ def test_what_is_left_out_has_its_default(text: str, file: Path) -> None:
             "mean capture.flush_interval?",
         ),
         ("s3_region: x", "1: unknown setting s3_region", "did you mean s3.region?"),
-        ("<<: {}", "1: unknown setting <<", "known here: etcd, archive, s3, capture, snapshot, apisix"),
+        (
+            "<<: {}",
+            "1: unknown setting <<",
+            "known here: etcd, archive, s3, capture, snapshot, retention, apisix",
+        ),
         (
             "apisix:\n  encrypt_fields:\n    jwt-auth:\n      consumer_shcema: [a]",
             "4: unknown setting apisix.encrypt_fields.jwt-auth.consumer_shcema",

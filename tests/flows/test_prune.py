@@ -141,7 +141,7 @@ def test_what_is_to_stay_gives_the_same_and_all_else_is_refused(scribe, rule, is
             restore(scribe.store, AtTime(coverage.reach.observed_through))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(archives(long_pauses), rules, st.data())
 def test_interrupted_at_any_call_of_the_store_nothing_is_wrong(scribe, rule, data) -> None:
     """The process dies before or after the n-th call, for each n; another one takes up what it left."""
