@@ -28,11 +28,13 @@ class Compacted(msgspec.Struct, frozen=True):
         made: Names of the merged objects that were made.
         deleted: Names of the objects that were deleted, since merged objects hold what they held.
         waiting: How many objects will go when their grace time is over.
+        damaged: What was wrong with merged objects that were deleted; their sources stay and merge again.
     """
 
     made: tuple[str, ...]
     deleted: tuple[str, ...]
     waiting: int
+    damaged: tuple[str, ...] = ()
 
 
 @click.command("compact")
@@ -57,11 +59,13 @@ def command(shared: Shared, *, grace: timedelta, archive: ArchiveUrl | None, as_
     store = wiring.store(wiring.archive_of(settings), settings.s3)
     done = compact(store, MergeRules(grace=grace), wiring.SystemClock())
     if as_json:
-        print_json(Compacted(tuple(done.made), tuple(done.deleted), done.waiting))
+        print_json(Compacted(tuple(done.made), tuple(done.deleted), done.waiting, tuple(done.damaged)))
         return
     with answering():
         for name in done.made:
             say(f"merged   {name}")
+        for cause in done.damaged:
+            say(f"deleted, as its sources are still there: {cause}")
         say(f"deleted  {len(done.deleted)} objects that merged ones hold")
         if done.waiting:
             say(f"waiting  {done.waiting} objects, until their grace time is over")

@@ -32,4 +32,5 @@ def compact(store: ObjectStore, rules: MergeRules, clock: Clock) -> Merged:
         done.made += part.made
         done.deleted += part.deleted
         done.waiting += part.waiting
+        done.damaged += part.damaged
     return done

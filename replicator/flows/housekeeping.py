@@ -108,6 +108,8 @@ class Housekeeping:
         self._seen, self._is_waiting = through, done.waiting > 0
         for name in done.made:
             self._log.info("segments.merged", object=name)
+        for cause in done.damaged:
+            self._log.warning("housekeeping.missed", cause=cause)
         if done.deleted:
             self._log.info("sources.deleted", objects=len(done.deleted))
 

@@ -56,11 +56,13 @@ class Merged:
         made: Merged objects that were made.
         deleted: What they hold and was deleted.
         waiting: How many objects wait for the end of their grace time.
+        damaged: What was wrong with merged objects that were deleted, since their sources are still there.
     """
 
     made: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     waiting: int = 0
+    damaged: list[str] = field(default_factory=list)
 
 
 class Merger:
@@ -169,7 +171,13 @@ class Merger:
         """Delete what merged objects on the path hold, if their grace time is over and they are whole."""
         holders = [piece for piece in path(spans, segments, 0) if isinstance(piece, MergedName)]
         for holder, held in _held(holders, [*spans, *segments]).items():
-            if not self._is_due(holder):
+            try:
+                is_due = self._is_due(holder)
+            except ArchiveDamaged as damage:
+                self._drop(holder, spans, segments, damage)
+                done.damaged.append(str(damage))
+                continue
+            if not is_due:
                 done.waiting += len(held)
                 continue
             for name in held:
@@ -190,6 +198,31 @@ class Merger:
         for _ in segments_of(body, holder):
             pass
         return True
+
+    def _drop(
+        self,
+        holder: MergedName,
+        spans: Sequence[MergedName],
+        segments: Sequence[LogName],
+        damage: ArchiveDamaged,
+    ) -> None:
+        """Delete the damaged *holder* if all that it should hold is there without it, else raise *damage*."""
+        others = [span for span in spans if span != holder]
+        rest = [name for name in path(others, segments, holder.after) if name.after < holder.last]
+        position = holder.after
+        bodies = fetch(self._store, rest)
+        try:
+            for name, body in bodies:
+                for segment in segments_of(body, name):
+                    if segment.header.revision == position:
+                        position = segment.footer.last_revision
+        except (ArchiveDamaged, ObjectMissing):
+            raise damage from None
+        finally:
+            bodies.close()
+        if position < holder.last:
+            raise damage
+        self._store.delete(str(holder))
 
     def _is_over(self, made_at: datetime) -> bool:
         return self._clock.now() - made_at >= self._rules.grace

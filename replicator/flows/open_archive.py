@@ -13,7 +13,7 @@ from replicator.core.pieces import path
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from replicator.core.names import LogName, MergedName, PieceName
     from replicator.ports import ObjectStore
@@ -104,12 +104,16 @@ def merged(store: ObjectStore, epoch: int) -> Iterator[MergedName]:
     return filter(None, map(names.parse_merged, store.names(names.merged_folder(epoch))))
 
 
-def pieces(store: ObjectStore, epoch: int, since: int = 0) -> Iterator[PieceName]:
+def pieces(
+    store: ObjectStore, epoch: int, since: int = 0, without: Collection[MergedName] = ()
+) -> Iterator[PieceName]:
     """Yield the pieces of *epoch*'s log that lead on from revision *since*, as `core.pieces.path` chooses.
 
-    The merged objects are listed at once, the segments as they are asked for: a LIST for each thousand.
+    Merged objects in *without* are left out of account: they are damaged. The others are listed at once, the
+    segments as they are asked for: a LIST for each thousand.
     """
-    return path(list(merged(store, epoch)), log(store, epoch, since), since)
+    spans = [name for name in merged(store, epoch) if name not in without]
+    return path(spans, log(store, epoch, since), since)
 
 
 def is_overtaken(store: ObjectStore, epoch: int, revision: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
 from replicator.core.frame import DAMAGE_HINT
 from replicator.core.merged import segments_of
+from replicator.core.names import MergedName
 from replicator.core.plan import Thinned, choose_snapshot, choose_spans, is_after, late_by, tail, thinned
 from replicator.core.quantities import format_time
 from replicator.core.records import Position
@@ -95,12 +96,13 @@ def restore(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What a restore reads from: one epoch of an opened archive."""
+    """What a restore reads from: one epoch of an opened archive, without merged objects found *spoilt*."""
 
     store: ObjectStore
     opened: Opened
     span: Span
     on_damaged: Callable[[ArchiveDamaged], None] | None
+    spoilt: set[MergedName] = field(default_factory=set)
 
     @property
     def number(self) -> int:
@@ -116,20 +118,34 @@ class _Vanished(Exception):
         self.revision = revision
 
 
+class _Spoilt(Exception):
+    """The merged object *name* isn't what was written; what it was made of may still be there."""
+
+    def __init__(self, name: MergedName, damage: ArchiveDamaged) -> None:
+        super().__init__(str(name))
+        self.name = name
+        self.damage = damage
+
+
 def _restore(source: _Source, target: Target) -> Restored:
-    """Restore *target*, and plan anew if what was planned with is merged or thinned meanwhile."""
+    """Restore *target*, and plan anew if what was planned with is merged or thinned meanwhile, or spoilt."""
     known = source.span.epoch.base
-    for _ in range(_PLANS - 1):
+    damage: ArchiveDamaged | None = None
+    for _ in range(_PLANS):
         try:
             return _attempt(source, target, known)
-        except HoleInLog:
-            continue
+        except _Spoilt as spoilt:
+            source.spoilt.add(spoilt.name)
+            damage = damage or spoilt.damage
+            known = max(known, spoilt.name.last)
+        except HoleInLog as hole:
+            last: ArchiveDamaged = hole
         except _Vanished as vanished:
+            last = ArchiveDamaged(f"{vanished} vanished while it was needed", hint="try again")
             known = max(known, vanished.revision + 1)
-    try:
-        return _attempt(source, target, known)
-    except _Vanished as vanished:
-        raise ArchiveDamaged(f"{vanished} vanished while it was needed", hint="try again") from None
+        except (ArchiveDamaged, Thinned) as error:
+            raise damage or error from None
+    raise damage or last
 
 
 def _attempt(source: _Source, target: Target, known: int) -> Restored:
@@ -179,7 +195,7 @@ def _replay(source: _Source, target: Target, plan: Plan, replay: Replay) -> Repl
     """Fold the plan's pieces into *replay*, until the target is met or the log ends."""
     if replay.is_complete:
         return replay
-    planned = tail(plan, pieces(source.store, source.number, plan.snapshot.revision))
+    planned = tail(plan, pieces(source.store, source.number, plan.snapshot.revision, source.spoilt))
     fetched = fetch(source.store, planned)
     try:
         for name, body in fetched:
@@ -191,6 +207,10 @@ def _replay(source: _Source, target: Target, plan: Plan, replay: Replay) -> Repl
         raise _Vanished(str(missing), replay.state.revision) from None
     except HoleInLog:
         _check_thinned(source, target, plan, replay)
+        raise
+    except ArchiveDamaged as damage:
+        if isinstance(name, MergedName):
+            raise _Spoilt(name, damage) from None
         raise
     finally:
         fetched.close()

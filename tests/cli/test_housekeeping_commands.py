@@ -66,7 +66,12 @@ def test_compact_tells_what_it_did_and_then_finds_nothing(archive, call) -> None
     )
     assert "deleted  12 objects" in call("compact", "--grace", "0")[1]
     assert not [name for name in names(archive) if "/log/" in name]
-    assert json.loads(call("compact", "--json")[1]) == {"made": [], "deleted": [], "waiting": 0}
+    assert json.loads(call("compact", "--json")[1]) == {
+        "made": [],
+        "deleted": [],
+        "waiting": 0,
+        "damaged": [],
+    }
     assert call("restore", "--revision", "6", "--format", "kv")[0] == 0
 
 

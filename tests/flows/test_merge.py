@@ -16,10 +16,12 @@ from servers.clock import SteppedClock
 
 from replicator.core.merging import Limits
 from replicator.core.names import LogName
+from replicator.core.plan import AtRevision
 from replicator.errors import ArchiveDamaged, StoreUnavailable
 from replicator.flows.compact import compact
 from replicator.flows.merge import MergeRules
 from replicator.flows.open_archive import log, merged
+from replicator.flows.restore import restore
 from replicator.flows.resume import resume
 from replicator.flows.survey import survey
 
@@ -174,3 +176,40 @@ def test_a_broken_chain_is_not_merged() -> None:
     with pytest.raises(ArchiveDamaged, match="hash chain is broken"):
         compact(scribe.store, AT_ONCE, SteppedClock())
     assert list(merged(scribe.store, 1)) == []
+
+
+def spoil(store: MemoryStore) -> str:
+    """Change a byte of the one merged object in *store*; return its name."""
+    (name,) = map(str, merged(store, 1))
+    store.objects[name] = store.objects[name][:40] + b"?" + store.objects[name][41:]
+    return name
+
+
+def test_a_merged_object_that_spoils_while_its_sources_stay_is_done_without_and_made_anew() -> None:
+    scribe, clock = written(6, snapshot_each=6), SteppedClock()
+    wanted = targets(scribe.known)
+    before = answers(scribe.store, wanted)
+    compact(scribe.store, MergeRules(), clock)
+    name = spoil(scribe.store)
+    assert before == answers(scribe.store, wanted)
+    assert [name in cause for cause in compact(scribe.store, MergeRules(), clock).damaged] == [True]
+    assert len(compact(scribe.store, MergeRules(), clock).made) == 1
+    assert before == answers(scribe.store, wanted)
+
+
+@pytest.mark.parametrize("lost", [1, 6])
+def test_a_merged_object_that_spoils_without_all_its_sources_is_damage(lost) -> None:
+    scribe, clock = written(6, snapshot_each=6), SteppedClock()
+    compact(scribe.store, MergeRules(), clock)
+    for source in list(log(scribe.store, 1))[-lost:]:
+        scribe.store.delete(str(source))
+    name = spoil(scribe.store)
+    (snapshot,) = [name for name in scribe.store.objects if "/snapshots/" in name and ".base" not in name]
+    scribe.store.delete(snapshot)
+    with pytest.raises(ArchiveDamaged, match=name):
+        restore(scribe.store, AtRevision(7))
+    scribe.snapshot()
+    if lost == 1:
+        with pytest.raises(ArchiveDamaged, match=name):
+            compact(scribe.store, MergeRules(), clock)
+    assert name in scribe.store.objects
