@@ -123,7 +123,7 @@ class Merger:
 
     def _gather(self, run: list[PieceName]) -> list[Segment]:
         """Return the segments of the first pieces of *run* that fit into one object; bar what doesn't fit."""
-        bodies = fetch(self._store, run)
+        bodies, barred = fetch(self._store, run), len(self._barred)
         taken: list[Segment] = []
         held: list[PieceName] = []
         text_bytes = 0
@@ -146,7 +146,8 @@ class Merger:
             bodies.close()
         if len(held) > 1:
             return taken
-        self._barred.update(held)
+        if len(self._barred) == barred:  # else the next run is another one, and may have a use for it
+            self._barred.update(held)
         return []
 
     def _fits(self, taken: list[Segment], segments: list[Segment], text_bytes: int) -> bool:
