@@ -117,12 +117,13 @@ def segments_of(body: bytes, name: PieceName) -> Iterator[Segment]:
     if isinstance(name, LogName):
         yield decode_segment(body, str(name))
         return
-    text = Text(body, str(name))
+    label = str(name)
+    text = Text(body, label)
     header = text.header("merged", MergedHeader)
     text.expect((header.epoch, header.revision) == (name.epoch, name.after), "it belongs under another name")
     position, previous, segments, events = name.after, None, 0, 0
     for blocks, line in _groups(text.blocks()):
-        segment = _segment(text, header, position, tuple(batches_of(blocks, str(name))), line)
+        segment = _segment(text, header, position, tuple(batches_of(blocks, label)), line)
         is_next = previous is None or segment.footer.previous == previous
         text.expect(is_next, f"its segment after revision {position} doesn't follow the one before it")
         yield segment

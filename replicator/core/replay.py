@@ -39,7 +39,7 @@ class Replay:
         self._target = target
         self._archive_id = archive_id
         self._epoch = name.epoch
-        self._belongs(snapshot.header, str(name), name.revision)
+        self._belongs(snapshot.header, name, name.revision)
         self.state = snapshot.state
         self.observed_at = name.observed_at
         self.window = snapshot.footer.window
@@ -69,7 +69,7 @@ class Replay:
         if self.is_complete:
             return
         after = name.after if isinstance(name, LogName) else segment.header.revision
-        self._belongs(segment.header, str(name), after)
+        self._belongs(segment.header, name, after)
         if self._passes_over(after, segment):
             return
         self._continues(name, after, segment)
@@ -111,7 +111,7 @@ class Replay:
                 hint=DAMAGE_HINT,
             )
 
-    def _belongs(self, header: Header, name: str, revision: int) -> None:
+    def _belongs(self, header: Header, name: PieceName | SnapshotName, revision: int) -> None:
         """An object that was put under another's name is whole, and wrong."""
         if (header.archive_id, header.epoch, header.revision) != (self._archive_id, self._epoch, revision):
             raise ArchiveDamaged(

@@ -99,10 +99,10 @@ def test_the_script_reads_every_revision_as_restore_does(archive: Path, tmp_path
     assert [True] * (1 + len(VALUES) + 1 + len(VALUES)) == compare(archive, tmp_path / "kv")
 
 
-def compare(archive: Path, out: Path) -> list[bool]:
-    """Compare the script with `restore` at every revision; return which of them can be restored."""
+def compare(archive: Path, out: Path, step: int = 1) -> list[bool]:
+    """Compare the script with `restore` at each *step*-th revision; return which of them can be restored."""
     last = json.loads((archive / "checkpoint.json").read_bytes())["through_revision"]
-    return [is_same(archive, revision, out) for revision in range(2, last + 1)]
+    return [is_same(archive, revision, out) for revision in range(2, last + 1, step)]
 
 
 def is_same(archive: Path, revision: int, out: Path) -> bool:
@@ -123,15 +123,15 @@ def test_the_script_reads_a_merged_and_thinned_archive_as_restore_does(
     here = ["--archive", f"file://{copy}"]
     assert main(["compact", "--grace", "0", *here]) == 0
     assert list(copy.glob("e00000001/merged/*"))
-    assert all(compare(copy, tmp_path / "kv"))
+    assert all(compare(copy, tmp_path / "kv", 3))
     assert main(["point", "add", "p", "--revision", "5", *here]) == 0
     monkeypatch.setenv("REPLICATOR_RETENTION_FULL", "0")
     assert main(["prune", "--yes", *here]) == 0
-    assert True in compare(copy, tmp_path / "kv")
+    assert True in compare(copy, tmp_path / "kv", 3)
     assert is_same(copy, 5, tmp_path / "kv")
     assert main(["point", "rm", "p", *here]) == 0
     assert main(["prune", "--yes", *here]) == 0
-    assert {False, True} == set(compare(copy, tmp_path / "kv"))
+    assert {False, True} == set(compare(copy, tmp_path / "kv", 3))
 
 
 def test_the_script_refuses_a_changed_byte(archive: Path, tmp_path: Path) -> None:
