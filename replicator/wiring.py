@@ -140,6 +140,7 @@ def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None =
         UsageError: No archive is named.
     """
     from replicator.flows.capture import Capture
+    from replicator.flows.housekeeping import HousekeepingRules
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.lease import FREE, PAID
     from replicator.flows.standby import LeaseRules
@@ -151,7 +152,13 @@ def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None =
     commit = GroupCommit(rules.flush_interval.total_seconds(), rules.flush_bytes)
     return Capture(
         _connect(settings, url, log.bind(archive=str(url)), meter or Silent()),
-        CaptureRules(commit, settings.snapshot.cron_spec, rules.spool_max_bytes, silence_s),
+        CaptureRules(
+            commit=commit,
+            schedule=settings.snapshot.cron_spec,
+            spool_max_bytes=rules.spool_max_bytes,
+            yield_after_s=silence_s,
+            housekeeping=HousekeepingRules(retention=settings.retention.rule),
+        ),
         LeaseRules(silence_s, PAID if url.bucket else FREE),
     )
 

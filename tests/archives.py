@@ -153,7 +153,7 @@ pauses = st.sampled_from([TICK, timedelta(seconds=0.5), timedelta(seconds=3)])
 
 
 @st.composite
-def archives(draw) -> Scribe:
+def archives(draw, pauses=pauses) -> Scribe:
     """Return a scribe that has written an archive of up to three epochs, cut at random everywhere."""
     scribe = Scribe(MemoryStore())
     etcd = EtcdModel(draw(st.integers(1, 9)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from replicator.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
@@ -78,3 +79,45 @@ class FailingStore(MemoryStore):
     def _settle(self, fate: str, name: str) -> None:
         if fate == "lost":
             raise StoreUnavailable(f"{name}: the acknowledgement is lost")
+
+
+class DyingStore(MemoryStore):
+    """Starts with *objects*; its process dies at call number *calls*, after the call if *is_done*."""
+
+    def __init__(self, objects: dict[str, bytes], calls: int, *, is_done: bool) -> None:
+        super().__init__()
+        self.objects = dict(objects)
+        self.has_changed = False
+        self._calls = calls
+        self._is_done = is_done
+
+    def left(self) -> MemoryStore:
+        """Return what the process leaves behind."""
+        store = MemoryStore()
+        store.objects = dict(self.objects)
+        return store
+
+    def get(self, name: str) -> bytes:
+        """Do as `MemoryStore`; reads are repeated, and no step that could be interrupted."""
+        return super().get(name)
+
+    def create(self, name: str, body: bytes) -> None:
+        """Do as `MemoryStore`, or die."""
+        with self._step():
+            super().create(name, body)
+
+    def delete(self, name: str) -> None:
+        """Do as `MemoryStore`, or die."""
+        with self._step():
+            super().delete(name)
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        is_last = self._calls == 0
+        self._calls -= 1
+        if self._calls < 0 and not (is_last and self._is_done):
+            raise StoreUnavailable("the process is dead")
+        yield
+        self.has_changed = True
+        if is_last:
+            raise StoreUnavailable("the process is dead")

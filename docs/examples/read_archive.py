@@ -60,28 +60,69 @@ def prove(state, footer, path):
         sys.exit(f"{path}: the state's digest differs")
 
 
-def restore(folder, wanted):
-    """Return the state of the epoch in *folder* at revision *wanted*: key -> value and four numbers."""
+def piece(folder, revision):
+    """Return what holds the segment after *revision*: the merged object that reaches farthest, if any."""
+    merged = [
+        path
+        for path in (folder / "merged").glob("*.jsonl.zst")
+        if int(path.name[:20]) <= revision < int(path.name[21:41])
+    ]
+    small = folder / f"log/{revision:020d}.jsonl.zst"
+    return max(merged, key=lambda path: path.name[21:41], default=small)
+
+
+def segments(path):
+    """Yield the segments of an object: the revision that each starts after, its lines, footer and SHA-256."""
+    header, lines, footer, digest = read(path)
+    after, events = header["revision"], []
+    if header["kind"] == "segment":
+        yield after, lines, footer, digest
+        return
+    for line in lines:
+        if line.startswith(b'{"segment":'):
+            closing = json.loads(line)
+            yield after, events, closing["footer"], closing["segment"]
+            after, events = closing["footer"]["last_revision"], []
+        else:
+            events.append(line)
+
+
+def newest_snapshot(folder, wanted):
+    """Return the revision and the path of the newest snapshot of the epoch in *folder* up to *wanted*."""
     epoch = json.loads((folder / "epoch.json").read_bytes())
     found = {int(path.name[:20]): path for path in (folder / "snapshots").glob("*Z.jsonl.zst")}
-    found[epoch["base"]] = folder.parent / epoch["snapshot"]
-    revision = max(number for number in found if epoch["base"] <= number <= wanted)
-    _, lines, footer, digest = read(found[revision])
+    if (base := folder.parent / epoch["snapshot"]).exists():
+        found[epoch["base"]] = base
+    kept = [number for number in found if epoch["base"] <= number <= wanted]
+    if not kept:
+        sys.exit(f"nothing is kept up to revision {wanted}")
+    return max(kept), found[max(kept)]
+
+
+def restore(folder, wanted):
+    """Return the state of the epoch in *folder* at revision *wanted*: key -> value and four numbers."""
+    revision, path = newest_snapshot(folder, wanted)
+    _, lines, footer, digest = read(path)
     state, anchor = {}, footer["segment"] or digest
     for line in lines:
         put(state, line)
-    prove(state, footer, found[revision])
-    while revision < wanted and (path := folder / f"log/{revision:020d}.jsonl.zst").exists():
-        header, lines, footer, digest = read(path)
-        if header["revision"] != revision or footer["previous"] != anchor:
-            sys.exit(f"{path} doesn't continue what is before it")
-        answer = state
-        for line in lines:
-            if parse(line)[0]["mod_revision"] > wanted and answer is state:
-                answer = dict(state)
-            put(state, line)
-        prove(state, footer, path)
-        revision, anchor, state = footer["last_revision"], digest, answer
+    prove(state, footer, path)
+    while revision < wanted and (path := piece(folder, revision)).exists():
+        for after, lines, footer, digest in segments(path):
+            if after < revision or revision >= wanted:
+                continue
+            if after != revision or footer["previous"] != anchor:
+                sys.exit(f"{path} doesn't continue what is before it")
+            answer = state
+            for line in lines:
+                if parse(line)[0]["mod_revision"] > wanted and answer is state:
+                    answer = dict(state)
+                put(state, line)
+            prove(state, footer, path)
+            revision, anchor, state = footer["last_revision"], digest, answer
+    thinned = max((int(path.name[:20]) for path in (folder / "pruned").glob("*.json")), default=0)
+    if footer["through_revision"] < wanted and revision < thinned:
+        sys.exit(f"revision {wanted} was thinned by retention: {revision} is kept before it")
     return state
 
 

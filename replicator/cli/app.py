@@ -26,6 +26,9 @@ COMMANDS = {
     "status": "position, lag and watermark",
     "gap": "what nobody recorded, and that somebody has looked at it",
     "verify": "the archive against itself, against etcd, by rehearsal",
+    "point": "named points, which retention keeps: add, list, rm",
+    "compact": "merge small segments into large objects",
+    "prune": "thin the history by the retention rule; a dry run unless --yes",
     "check": "configuration, etcd and store, tried for real",
     "demo": "a day of a small shop's gateway on this machine, nothing to set up",
 }

@@ -81,6 +81,16 @@ def _command(title: str, command: click.Command, help_: str) -> Iterator[str]:
         yield ""
 
 
+def _call(name: str, command: click.Command) -> str:
+    """Return a command's name with what it takes behind it."""
+    arguments = [
+        part.make_metavar(click.Context(command))
+        for part in command.params
+        if part.param_type_name == "argument"
+    ]
+    return " ".join([name, *arguments])
+
+
 def _text(help_: str) -> str:
     r"""Return a command's help as Markdown: what follows click's ``\b`` keeps its lines, as code."""
     paragraphs = cleandoc(help_).split("\n\n")

@@ -18,6 +18,7 @@ from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.errors import Refused, UsageError
+from replicator.flows.points import read_point, target_of
 from replicator.flows.restore import restore
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl
     from replicator.core.plan import Target
+    from replicator.ports import ObjectStore
 
 _FILE = click.Path(path_type=Path)
 
@@ -38,6 +40,7 @@ class Asked:
     moment: datetime | None
     revision: int | None
     latest: bool
+    point: str | None
     exclusive: bool
     output: str
     format_: Format | Literal["kv"]
@@ -51,23 +54,33 @@ class Asked:
     archive: ArchiveUrl | None
     as_json: bool
 
-    def target(self) -> Target:
-        """Return the moment that is meant.
+    def check_moment(self) -> None:
+        """Raise unless one moment is named.
 
         Raises:
             UsageError: None is named, or several.
         """
-        if [self.moment is not None, self.revision is not None, self.latest].count(True) != 1:
+        named = self.moment, self.revision, self.latest or None, self.point
+        if len(named) - named.count(None) != 1:
             raise UsageError(
-                "which moment? Say one of --at, --revision and --latest",
+                "which moment? Say one of --at, --revision, --latest and --point",
                 hint="replicator list  (shows what can be restored)",
             )
-        if self.latest and self.exclusive:
+        if (self.latest or self.point) and self.exclusive:
             raise UsageError("--exclusive goes with --at or --revision", hint="replicator restore --help")
+
+    def target(self, store: ObjectStore) -> Target:
+        """Return the moment that is meant; a named point is looked up in *store*.
+
+        Raises:
+            UsageError: There is no such point.
+        """
         if self.moment is not None:
             return AtTime(self.moment, self.exclusive)
         if self.revision is not None:
             return AtRevision(self.revision - self.exclusive)
+        if self.point is not None:
+            return target_of(read_point(store, self.point))
         return Latest()
 
 
@@ -81,6 +94,7 @@ class Asked:
 )
 @click.option("--revision", type=REVISION, metavar="N", help="The state at etcd's revision N.")
 @click.option("--latest", is_flag=True, help="The last revision that was recorded.")
+@click.option("--point", metavar="NAME", help="A named point: see `replicator point`.")
 @click.option("--exclusive", is_flag=True, help="Before TIME or N, instead of up to it.")
 @click.option("-o", "--output", default="-", metavar="FILE", show_default=True, help="Where to; - is stdout.")
 @click.option(
@@ -128,15 +142,16 @@ def command(shared: Shared, /, **words: Any) -> None:
       replicator restore --latest --archive s3://bucket/path --keyring keys.yaml -o apisix.yaml
     """  # noqa: D301 (click wants the character itself)
     asked = Asked(**words)
-    target = asked.target()
+    asked.check_moment()
     if asked.as_json and asked.output == "-":
         raise UsageError(
             "--json and the file can't both go to stdout", hint="say where the file goes: -o FILE"
         )
     settings = shared.settings(asked.archive)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
-    gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
     store = wiring.store(wiring.archive_of(settings), settings.s3)
+    target = asked.target(store)
+    gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
     restored = restore(store, target, allow_gap=asked.allow_gap)
     if asked.format_ == "kv":
         answer = key_values(restored)

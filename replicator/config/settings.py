@@ -13,10 +13,11 @@ from typing import Annotated, Final
 from msgspec import Struct
 
 from replicator.config.values import ArchiveUrl, Bytes, Endpoint, HttpUrl, KeyPrefix, Listen, Secret
+from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
-NOT_YET: Final = frozenset({"retention", "instance", "fallback_cp"})
+NOT_YET: Final = frozenset({"instance", "fallback_cp"})
 """Settings of later versions, which this one must refuse rather than not know."""
 
 
@@ -138,6 +139,34 @@ class Metrics(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class Retention(Struct, frozen=True, kw_only=True):
+    """How long the history is kept. Without `full` nothing is ever deleted.
+
+    The newest snapshot and all that follows it stay whatever their age, and so does what named points need.
+    """
+
+    full: Annotated[
+        timedelta | None,
+        "How long every moment stays restorable: `30d`. What is older is thinned, once a day.",
+    ] = None
+    daily: Annotated[
+        timedelta | None,
+        "How long one snapshot of each UTC day stays, its last: `1y`. Left out: none is older than `full`.",
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would keep days for a shorter time than moments."""
+        if self.daily is not None and (self.full is None or self.daily < self.full):
+            raise UsageError(
+                "daily goes with a shorter full", hint="such as full: 30d and daily: 1y; or leave out daily"
+            )
+
+    @property
+    def rule(self) -> RetentionRule | None:
+        """The rule that is meant; None for no deleting at all."""
+        return None if self.full is None else RetentionRule(self.full, self.daily)
+
+
 class EncryptedFields(Struct, frozen=True, kw_only=True):
     """The fields of one plugin that APISIX keeps encrypted in etcd, as dotted paths."""
 
@@ -185,4 +214,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     capture: Capture = Capture()
     snapshot: Snapshot = Snapshot()
     metrics: Metrics = Metrics()
+    retention: Retention = Retention()
     apisix: Apisix = Apisix()

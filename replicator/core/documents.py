@@ -152,10 +152,49 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None = None
 
 
-Document = TypeVar("Document", Archive, Epoch, GapAcknowledged, Checkpoint)
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of retention, written before it deletes: a hole in the log before *through* is no damage.
+
+    Attributes:
+        epoch: Whose log is thinned.
+        through: What lies before this revision is no longer whole.
+        pruned_at: When.
+        rule: By which rule: ``full`` and ``daily`` in seconds, as they were set.
+        snapshots: How many snapshots were to go.
+        pieces: How many pieces of the log were to go.
+    """
+
+    epoch: int
+    through: int
+    pruned_at: datetime
+    rule: dict[str, float | None]
+    snapshots: int
+    pieces: int
 
 
-def encode(document: Archive | Epoch | GapAcknowledged | Checkpoint) -> bytes:
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A named point, ``points/<name>.json``: retention keeps what its restore needs.
+
+    Attributes:
+        name: Its name.
+        position: The state that it names.
+        moment: Stamp of that state's last revision.
+        note: What its maker said of it.
+        made_at: When it was made.
+    """
+
+    name: str
+    position: Position
+    moment: datetime
+    note: str
+    made_at: datetime
+
+
+AnyDocument = Archive | Epoch | GapAcknowledged | Checkpoint | Pruned | Point
+Document = TypeVar("Document", Archive, Epoch, GapAcknowledged, Checkpoint, Pruned, Point)
+
+
+def encode(document: AnyDocument) -> bytes:
     """Return the document's bytes, sealed."""
     text = msgspec.json.encode(document)[:-1]
     return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + b'"}\n'

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Batch
 
-Kind = Literal["segment", "snapshot", "gap"]
+Kind = Literal["segment", "snapshot", "merged", "gap"]
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The first line: what this object is, and whose.
 
     Attributes:
-        kind: ``segment``, ``snapshot`` or ``gap``.
+        kind: ``segment``, ``snapshot``, ``merged`` or ``gap``.
         archive_id: As in archive.json.
         epoch: The epoch that it belongs to.
-        revision: For a segment the revision that it starts after; for a snapshot the one it shows; for
-            a gap record the base that the gap ends with.
+        revision: For a segment or a merged object the revision that it starts after; for a snapshot the one
+            it shows; for a gap record the base that the gap ends with.
         writer: The process that wrote it, so that no two writers' objects are ever the same bytes.
         format: Version of the format.
     """
@@ -108,14 +108,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     digest: str
 
 
-_Footer = TypeVar("_Footer", SegmentFooter, SnapshotFooter)
-_Part = TypeVar("_Part", Header, SegmentFooter, SnapshotFooter)
+_Part = TypeVar("_Part", bound=msgspec.Struct)
+_Headed = TypeVar("_Headed", bound=Header)
 
 
 def encode_segment(header: Header, batches: Iterable[Batch], footer: SegmentFooter) -> bytes:
     """Return a segment's bytes."""
     events = chain.from_iterable(map(lines.encode_batch, batches))
-    return frame.pack(chain((_line(header),), events, (_line(footer),)))
+    return frame.pack(chain((line_of(header),), events, (line_of(footer),)))
 
 
 def decode_segment(body: bytes, name: str) -> Segment:
@@ -124,9 +124,9 @@ def decode_segment(body: bytes, name: str) -> Segment:
     Raises:
         ArchiveDamaged: The bytes aren't those that `encode_segment` wrote.
     """
-    text = _Text(body, name)
-    header = text.header("segment")
-    batches = tuple(_batches(text, name))
+    text = Text(body, name)
+    header = text.header("segment", Header)
+    batches = tuple(batches_of(text.blocks(), name))
     footer = text.footer(SegmentFooter)
     count = sum(len(batch.events) for batch in batches)
     text.expect(count == footer.events, "its footer counts other events")
@@ -138,7 +138,7 @@ def decode_segment(body: bytes, name: str) -> Segment:
 def encode_snapshot(header: Header, state: State, footer: SnapshotFooter) -> bytes:
     """Return a snapshot's bytes; keys stand in byte order."""
     records = (lines.encode_record(key, record) for key, record in state.items())
-    return frame.pack(chain((_line(header),), records, (_line(footer),)))
+    return frame.pack(chain((line_of(header),), records, (line_of(footer),)))
 
 
 def decode_snapshot(body: bytes, name: str) -> Snapshot:
@@ -148,8 +148,8 @@ def decode_snapshot(body: bytes, name: str) -> Snapshot:
         ArchiveDamaged: The bytes aren't those that `encode_snapshot` wrote, or don't give the digest that
             they state.
     """
-    text = _Text(body, name)
-    header = text.header("snapshot")
+    text = Text(body, name)
+    header = text.header("snapshot", Header)
     state = State(header.revision)
     for block in text.blocks():
         for key, record in lines.decode_records(block, name):
@@ -166,8 +166,8 @@ def inspect_snapshot(body: bytes, name: str) -> tuple[Header, SnapshotFooter, st
     Raises:
         ArchiveDamaged: As `decode_snapshot`, but that a key which stands twice shows in the digest alone.
     """
-    text = _Text(body, name)
-    header = text.header("snapshot")
+    text = Text(body, name)
+    header = text.header("snapshot", Header)
     records = chain.from_iterable(lines.decode_records(block, name) for block in text.blocks())
     counter = count()
     digest = state_digest(record for record, _ in zip(records, counter, strict=False))
@@ -177,7 +177,7 @@ def inspect_snapshot(body: bytes, name: str) -> tuple[Header, SnapshotFooter, st
     return header, footer, frame.digest_of(body)
 
 
-class _Text:
+class Text:
     """The three parts of an object's text, in one pass and never whole in memory: header, blocks, footer."""
 
     def __init__(self, body: bytes, name: str) -> None:
@@ -185,14 +185,14 @@ class _Text:
         self._chunks = frame.unpack(body, name)
         self._rest = b""
 
-    def header(self, kind: str) -> Header:
+    def header(self, kind: Kind, form: type[_Headed]) -> _Headed:
         """Return the first line; call this first."""
         while b"\n" not in self._rest:
             chunk = next(self._chunks, b"")
             self.expect(chunk != b"", "its text has no first line")
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
-        header = self._decode(line, Header)
+        header = self.part(line, form)
         self.expect(header.kind == kind, f"it is a {header.kind} where a {kind} must be")
         return header
 
@@ -205,17 +205,18 @@ class _Text:
             if end:
                 yield text[:end]
 
-    def footer(self, kind: type[_Footer]) -> _Footer:
+    def footer(self, kind: type[_Part]) -> _Part:
         """Return the last line; call this when `blocks` is through."""
         self.expect(self._rest.endswith(b"\n"), "its last line is cut off")
-        return self._decode(self._rest, kind)
+        return self.part(self._rest, kind)
 
     def expect(self, truth: bool, otherwise: str) -> None:  # noqa: FBT001 (reads as a sentence)
         """Raise ArchiveDamaged with *otherwise* unless *truth*."""
         if not truth:
             raise ArchiveDamaged(f"{self._name} is damaged: {otherwise}", hint=frame.DAMAGE_HINT)
 
-    def _decode(self, line: bytes, kind: type[_Part]) -> _Part:
+    def part(self, line: bytes, kind: type[_Part]) -> _Part:
+        """Return what *line* says, if it is one of *kind*."""
         try:
             return msgspec.json.decode(line, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -224,13 +225,14 @@ class _Text:
             ) from None
 
 
-def _batches(text: _Text, name: str) -> Iterator[Batch]:
-    """Group the events of a segment by revision, as they were written."""
-    pairs = chain.from_iterable(lines.decode_events(block, name) for block in text.blocks())
+def batches_of(blocks: Iterable[bytes], name: str) -> Iterator[Batch]:
+    """Group the events of a segment, whose lines are *blocks*, by revision, as they were written."""
+    pairs = chain.from_iterable(lines.decode_events(block, name) for block in blocks)
     for _, group in groupby(pairs, key=lambda pair: pair[0].mod_revision):
         (first, event), *others = group
         yield lines.batch_of(first, [event, *(event for _, event in others)], name)
 
 
-def _line(part: Header | SegmentFooter | SnapshotFooter) -> bytes:
+def line_of(part: msgspec.Struct) -> bytes:
+    """Return the line that says *part*, with its newline."""
     return msgspec.json.encode(part) + b"\n"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from replicator.core.documents import Epoch, Follows
-    from replicator.core.names import LogName, SnapshotName
+    from replicator.core.names import PieceName, SnapshotName
     from replicator.core.records import Window
 
 
@@ -31,12 +31,13 @@ class AtTime:
 
 @dataclass(frozen=True, slots=True)
 class AtRevision:
-    """The state at etcd's revision *revision*."""
+    """The state at etcd's revision *revision*, in any epoch unless one is named."""
 
     revision: int
+    epoch: int | None = None
 
     def __str__(self) -> str:
-        return f"at revision {self.revision}"
+        return f"at revision {self.revision}" + (f" of epoch {self.epoch}" if self.epoch else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,38 @@ class Plan:
         snapshot: The snapshot to begin with.
         until: Revision beyond which the log need not be read (a later snapshot lies there, or the next
             epoch follows from there); None for the log's end.
+        following: The snapshot there; None if the plan ends where the epoch does.
     """
 
     span: Span
     snapshot: SnapshotName
     until: int | None
+    following: SnapshotName | None = None
+
+
+class Thinned(TargetNotRestorable):
+    """Retention took what the target needs."""
+
+
+def thinned(target: Target, before: tuple[int, datetime] | None, following: SnapshotName | None) -> Thinned:
+    """Return the refusal of *target*: it lies where retention has thinned the log.
+
+    Args:
+        target: What was asked for.
+        before: The last revision before it that is kept, and until when that is known; None if there is none
+            in the target's epoch.
+        following: The next kept snapshot of the epoch, if any.
+    """
+    kept = []
+    if before is not None:
+        kept.append(f"revision {before[0]}, known until {format_time(before[1])}")
+    if following is not None:
+        kept.append(f"revision {following.revision} at {format_time(following.observed_at)}")
+    hint = f"the nearest kept moments are {', and '.join(kept)}" if kept else "nothing of its epoch is kept"
+    return Thinned(
+        f"{target} was thinned by retention: the log is no longer kept there",
+        hint=f"{hint}; `replicator list` shows all",
+    )
 
 
 def spans(epochs: Sequence[Epoch]) -> list[Span]:
@@ -106,7 +134,13 @@ def choose_spans(target: Target, epochs: Sequence[Epoch], *, allow_gap: bool = F
     Raises:
         TargetNotRestorable: The target lies before history, or in the gap between two epochs.
     """
-    begun = [span for span in spans(epochs) if not is_before(target, span.epoch.base, span.epoch.observed_at)]
+    wanted = target.epoch if isinstance(target, AtRevision) else None
+    begun = [
+        span
+        for span in spans(epochs)
+        if wanted in (None, span.epoch.epoch)
+        and not is_before(target, span.epoch.base, span.epoch.observed_at)
+    ]
     if not begun:
         raise TargetNotRestorable(
             f"{target} lies before the archive's history",
@@ -123,19 +157,25 @@ def choose_spans(target: Target, epochs: Sequence[Epoch], *, allow_gap: bool = F
 
 
 def choose_snapshot(target: Target, span: Span, snapshots: Iterable[SnapshotName]) -> Plan:
-    """Return the plan for *target* within *span*; *snapshots* are its epoch's, in order, the base first."""
-    base, *later = filter(span.counts, snapshots)
-    chosen, until = base, span.end.position.revision if span.end else None
-    for name in later:
+    """Return the plan for *target* within *span*; *snapshots* are its epoch's, in order.
+
+    Raises:
+        Thinned: None of them lies before the target: retention took them, as it took the base.
+    """
+    chosen, following = None, None
+    for name in filter(span.counts, snapshots):
         if is_before(target, name.revision, name.observed_at):
-            until = name.revision
+            following = name
             break
         chosen = name
-    return Plan(span, chosen, until)
+    if chosen is None:
+        raise thinned(target, None, following)
+    until = following.revision if following else span.end.position.revision if span.end else None
+    return Plan(span, chosen, until, following)
 
 
-def tail(plan: Plan, log: Iterable[LogName]) -> Iterator[LogName]:
-    """Yield from *log*, the names after the snapshot in order, those that the plan needs."""
+def tail(plan: Plan, log: Iterable[PieceName]) -> Iterator[PieceName]:
+    """Yield from *log*, the pieces after the snapshot in order, those that the plan needs."""
     for name in log:
         if plan.until is not None and name.after >= plan.until:
             return
@@ -147,7 +187,7 @@ def is_before(target: Target, revision: int, observed_at: datetime) -> bool:
     match target:
         case AtTime(moment, exclusive):
             return moment <= observed_at if exclusive else moment < observed_at
-        case AtRevision(wanted):
+        case AtRevision(revision=wanted):
             return wanted < revision
         case Latest():
             return False
@@ -158,7 +198,7 @@ def is_after(target: Target, through_revision: int, observed_through: datetime) 
     match target:
         case AtTime(moment):
             return moment > observed_through
-        case AtRevision(revision):
+        case AtRevision(revision=revision):
             return revision > through_revision
         case Latest():
             return False

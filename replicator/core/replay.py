@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.core.frame import DAMAGE_HINT
+from replicator.core.names import LogName
 from replicator.core.plan import Latest, is_after, is_before
 from replicator.core.records import size_bytes
 from replicator.core.state import replay
 from replicator.errors import ArchiveDamaged
 
 if TYPE_CHECKING:
-    from replicator.core.names import LogName, SnapshotName
+    from replicator.core.names import PieceName, SnapshotName
     from replicator.core.objects import Header, Segment, SegmentFooter, Snapshot, SnapshotFooter
     from replicator.core.plan import Target
     from replicator.core.records import Batch
+
+
+class HoleInLog(ArchiveDamaged):
+    """A piece of the log isn't there, though later ones are."""
 
 
 class Replay:
@@ -34,7 +39,7 @@ class Replay:
         self._target = target
         self._archive_id = archive_id
         self._epoch = name.epoch
-        self._belongs(snapshot.header, str(name), name.revision)
+        self._belongs(snapshot.header, name, name.revision)
         self.state = snapshot.state
         self.observed_at = name.observed_at
         self.window = snapshot.footer.window
@@ -42,6 +47,7 @@ class Replay:
         self.footer: SegmentFooter | SnapshotFooter = snapshot.footer
         self.tail_bytes = 0
         self.anchor = snapshot.footer.anchor(snapshot.digest)
+        self._stray_ends: set[int] = set()
 
     @property
     def is_complete(self) -> bool:
@@ -50,15 +56,23 @@ class Replay:
         is_covered = not isinstance(self._target, Latest) and not is_after(self._target, *known)
         return self.following is not None or is_covered
 
-    def take(self, name: LogName, segment: Segment) -> None:
-        """Fold in what of *segment* lies at or before the target; nothing, if the state is complete.
+    def take(self, name: PieceName, segment: Segment) -> None:
+        """Fold in what of *segment*, one of the piece *name*, lies at or before the target.
+
+        Nothing, if the state is complete, or if the segment starts before it: it was folded in already, or is
+        a stale writer's.
 
         Raises:
-            ArchiveDamaged: The segment isn't the next one of this history, or doesn't prove itself.
+            HoleInLog: The segment starts beyond the state.
+            ArchiveDamaged: It isn't the next one of this history, or doesn't prove itself.
         """
         if self.is_complete:
             return
-        self._continues(name, segment)
+        after = name.after if isinstance(name, LogName) else segment.header.revision
+        self._belongs(segment.header, name, after)
+        if self._passes_over(after, segment):
+            return
+        self._continues(name, after, segment)
         inside = [
             batch
             for batch in segment.batches
@@ -76,21 +90,28 @@ class Replay:
         else:
             self.footer, self.anchor = segment.footer, segment.digest
 
-    def _continues(self, name: LogName, segment: Segment) -> None:
-        if name.after != self.state.revision:
-            raise ArchiveDamaged(
+    def _passes_over(self, after: int, segment: Segment) -> bool:
+        """Tell whether *segment* is behind us, or goes on from a stale writer's that is; note its end."""
+        state = self.state.revision
+        if after == state or (after > state and after not in self._stray_ends):
+            return False
+        self._stray_ends.add(segment.footer.last_revision)
+        return True
+
+    def _continues(self, name: PieceName, after: int, segment: Segment) -> None:
+        if after != self.state.revision:
+            raise HoleInLog(
                 f"the segment after revision {self.state.revision} of epoch {self._epoch} is missing: "
                 f"the next one is {name}",
                 hint=DAMAGE_HINT,
             )
-        self._belongs(segment.header, str(name), name.after)
         if segment.footer.previous != self.anchor:
             raise ArchiveDamaged(
                 f"{name} follows another segment than the one before it: the hash chain is broken",
                 hint=DAMAGE_HINT,
             )
 
-    def _belongs(self, header: Header, name: str, revision: int) -> None:
+    def _belongs(self, header: Header, name: PieceName | SnapshotName, revision: int) -> None:
         """An object that was put under another's name is whole, and wrong."""
         if (header.archive_id, header.epoch, header.revision) != (self._archive_id, self._epoch, revision):
             raise ArchiveDamaged(
@@ -99,7 +120,7 @@ class Replay:
                 hint=DAMAGE_HINT,
             )
 
-    def _prove(self, name: LogName, segment: Segment, beyond: tuple[Batch, ...]) -> None:
+    def _prove(self, name: PieceName, segment: Segment, beyond: tuple[Batch, ...]) -> None:
         """Compare the digest at the segment's end, also where the target lies within."""
         proof = replay(self.state, beyond) if beyond else self.state
         if proof.digest != segment.footer.state_digest:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from replicator.flows.accounts import Accounts
+    from replicator.flows.housekeeping import Housekeeping
     from replicator.flows.inbox import Haul, Inbox
     from replicator.flows.ship import Shipper
     from replicator.flows.snapshots import Snapshots
@@ -19,8 +20,16 @@ _PATIENCE_S = 1.0
 class Committer:
     """Seals one epoch's changes, in one thread, as far as the spool has room for them."""
 
-    def __init__(self, spool: Spool, shipper: Shipper, snapshots: Snapshots, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        shipper: Shipper,
+        snapshots: Snapshots,
+        accounts: Accounts,
+        housekeeping: Housekeeping,
+    ) -> None:
         self._spool = spool
+        self._housekeeping = housekeeping
         self._shipper = shipper
         self._snapshots = snapshots
         self._accounts = accounts
@@ -36,6 +45,8 @@ class Committer:
             if self._snapshots.consider(tip, is_urgent=self._accounts.is_broken):
                 self._spool.mark_boundary()
                 self._snapshots.stored(self._shipper.end)
+            stored = self._shipper.end.position
+            self._housekeeping.consider(stored.epoch, stored.revision, tip.snapshot_revision)
 
     def _seal(self, tip: Tip, haul: Haul) -> None:
         if haul.batches:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from replicator.ports import ObjectStore
 
@@ -17,7 +17,7 @@ _SIDE_BY_SIDE = 8
 Name = TypeVar("Name")
 
 
-def fetch(store: ObjectStore, names: Iterable[Name]) -> Iterator[tuple[Name, bytes]]:
+def fetch(store: ObjectStore, names: Iterable[Name]) -> Generator[tuple[Name, bytes]]:
     """Yield each of *names* with its object's bytes, in the order of *names*, which is read lazily.
 
     Raises:

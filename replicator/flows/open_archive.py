@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from replicator.core import documents, names
 from replicator.core.documents import Archive, Checkpoint, Epoch
 from replicator.core.names import SnapshotName
+from replicator.core.pieces import path
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from replicator.core.names import LogName
+    from replicator.core.names import LogName, MergedName, PieceName
     from replicator.ports import ObjectStore
 
 
@@ -84,18 +85,48 @@ def read_epochs(store: ObjectStore) -> Iterator[Epoch]:
 
 
 def snapshots(store: ObjectStore, epoch: Epoch) -> Iterator[SnapshotName]:
-    """Yield the names of *epoch*'s snapshots, by revision, the base first."""
-    yield SnapshotName(epoch.epoch, epoch.base, epoch.observed_at, is_base=True)
-    for name in store.names(names.snapshot_folder(epoch.epoch)):
-        parsed = names.parse_snapshot(name)
-        if parsed is not None:
-            yield parsed
+    """Yield the names of *epoch*'s snapshots, by revision, the base first unless retention took it."""
+    base = SnapshotName(epoch.epoch, epoch.base, epoch.observed_at, is_base=True)
+    listed = list(store.names(names.snapshot_folder(epoch.epoch)))
+    if str(base) in listed or thinned_through(store, epoch.epoch) <= epoch.base:
+        yield base  # if it isn't there it should be, and that will be told
+    yield from filter(None, map(names.parse_snapshot, listed))
 
 
 def log(store: ObjectStore, epoch: int, since: int = 0) -> Iterator[LogName]:
     """Yield the names of *epoch*'s segments that start after revision *since* or later, in order."""
     last_before = str(names.LogName(epoch, since - 1)) if since > 0 else ""
-    for name in store.names(names.log_folder(epoch), last_before):
-        parsed = names.parse_log(name)
-        if parsed is not None:
-            yield parsed
+    return filter(None, map(names.parse_log, store.names(names.log_folder(epoch), last_before)))
+
+
+def merged(store: ObjectStore, epoch: int) -> Iterator[MergedName]:
+    """Yield the names of *epoch*'s merged objects, by the revision that they start after."""
+    return filter(None, map(names.parse_merged, store.names(names.merged_folder(epoch))))
+
+
+def pieces(
+    store: ObjectStore, epoch: int, since: int = 0, without: Collection[MergedName] = ()
+) -> Iterator[PieceName]:
+    """Yield the pieces of *epoch*'s log that lead on from revision *since*, as `core.pieces.path` chooses.
+
+    Merged objects in *without* are left out of account: they are damaged. The others are listed at once, the
+    segments as they are asked for: a LIST for each thousand.
+    """
+    spans = [name for name in merged(store, epoch) if name not in without]
+    return path(spans, log(store, epoch, since), since)
+
+
+def is_overtaken(store: ObjectStore, epoch: int, revision: int) -> bool:
+    """Tell whether *epoch*'s log goes on behind *revision*, though the segment that starts there is missing.
+
+    For a follower that has met an ObjectMissing: it is then to go on with `pieces` from where it stands,
+    since what it waits for was merged. It costs LISTs, so ask when the checkpoint says that the log is
+    longer, and not at each poll.
+    """
+    return next(pieces(store, epoch, revision), None) is not None
+
+
+def thinned_through(store: ObjectStore, epoch: int) -> int:
+    """Return the revision before which retention has thinned *epoch*'s log; 0 if it hasn't."""
+    records = filter(None, map(names.parse_pruned, store.names(names.pruned_folder(epoch))))
+    return max((record.through for record in records), default=0)

@@ -30,8 +30,8 @@ def recover(
 ) -> list[Entry]:
     """Step *tip* over all in *places* that continues it, and return that, in order, to be stored.
 
-    What the log in *store* holds already is deleted. What can't continue it (another epoch was opened since, or
-    a piece is missing) is told and left alone: nothing but this spool may know of it.
+    What the log in *store* holds already is deleted. What can't continue it (another epoch was opened
+    since, or a piece is missing) is told and left alone: nothing but this spool may know of it.
 
     Raises:
         StoreUnavailable: The disk can't be read.

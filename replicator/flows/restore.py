@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
 from replicator.core.frame import DAMAGE_HINT
-from replicator.core.plan import choose_snapshot, choose_spans, is_after, late_by, tail
+from replicator.core.merged import segments_of
+from replicator.core.names import MergedName
+from replicator.core.plan import Thinned, choose_snapshot, choose_spans, is_after, late_by, tail, thinned
 from replicator.core.quantities import format_time
 from replicator.core.records import Position
-from replicator.core.replay import Replay
+from replicator.core.replay import HoleInLog, Replay
 from replicator.errors import ArchiveDamaged, ObjectMissing, TargetNotRestorable
 from replicator.flows.fetch import fetch
-from replicator.flows.open_archive import log, open_archive, snapshots
+from replicator.flows.open_archive import open_archive, pieces, snapshots, thinned_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from replicator.core.state import State
     from replicator.flows.open_archive import Opened
     from replicator.ports import ObjectStore
+
+
+# How often a restore is planned, while merging or retention take away what it was going to read.
+_PLANS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +92,88 @@ def restore(
     opened = open_archive(store)
     *newer, oldest = choose_spans(target, opened.epochs, allow_gap=allow_gap)
     if oldest.excludes(target):
-        return replace(_restore(store, oldest.last(), opened, oldest, on_damaged), gap=oldest.following)
+        return replace(
+            _restore(_Source(store, opened, oldest, on_damaged), oldest.last()), gap=oldest.following
+        )
     for span in newer:
-        with suppress(TargetNotRestorable):
-            return _restore(store, target, opened, span, on_damaged)
-    return _restore(store, target, opened, oldest, on_damaged)
+        try:
+            return _restore(_Source(store, opened, span, on_damaged), target)
+        except Thinned:  # it did know the target: an older epoch's answer would be another one
+            raise
+        except TargetNotRestorable:
+            continue
+    return _restore(_Source(store, opened, oldest, on_damaged), target)
 
 
-def _restore(
-    store: ObjectStore,
-    target: Target,
-    opened: Opened,
-    span: Span,
-    on_damaged: Callable[[ArchiveDamaged], None] | None,
-) -> Restored:
-    names = list(snapshots(store, span.epoch))
-    plan = choose_snapshot(target, span, names)
-    while (start := _start(store, target, opened.archive, plan, on_damaged)) is None:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a restore reads from: one epoch of an opened archive, without merged objects found *spoilt*."""
+
+    store: ObjectStore
+    opened: Opened
+    span: Span
+    on_damaged: Callable[[ArchiveDamaged], None] | None
+    spoilt: set[MergedName] = field(default_factory=set)
+
+    @property
+    def number(self) -> int:
+        """The epoch's."""
+        return self.span.epoch.epoch
+
+
+class _Vanished(Exception):
+    """The piece that starts after *revision* was listed, and isn't there any more."""
+
+    def __init__(self, name: str, revision: int) -> None:
+        super().__init__(name)
+        self.revision = revision
+
+
+class _Spoilt(Exception):
+    """The merged object *name* isn't what was written; what it was made of may still be there."""
+
+    def __init__(self, name: MergedName, damage: ArchiveDamaged) -> None:
+        super().__init__(str(name))
+        self.name = name
+        self.damage = damage
+
+
+def _restore(source: _Source, target: Target) -> Restored:
+    """Restore *target*, and plan anew if what was planned with is merged or thinned meanwhile, or spoilt."""
+    known = source.span.epoch.base
+    damage: ArchiveDamaged | None = None
+    for _ in range(_PLANS):
+        try:
+            return _attempt(source, target, known)
+        except _Spoilt as spoilt:
+            source.spoilt.add(spoilt.name)
+            damage = damage or spoilt.damage
+            known = max(known, spoilt.name.last)
+        except HoleInLog as hole:
+            last: ArchiveDamaged = hole
+        except _Vanished as vanished:
+            last = ArchiveDamaged(f"{vanished} vanished while it was needed", hint="try again")
+            known = max(known, vanished.revision + 1)
+        except (ArchiveDamaged, Thinned) as error:
+            raise damage or error from None
+    raise damage or last
+
+
+def _attempt(source: _Source, target: Target, known: int) -> Restored:
+    """Restore *target*; a log that ends before revision *known* is damaged: more was seen of it."""
+    names = list(snapshots(source.store, source.span.epoch))
+    plan = choose_snapshot(target, source.span, names)
+    while (start := _start(source, target, plan, is_first=plan.snapshot == names[0])) is None:
         names.remove(plan.snapshot)
-        plan = choose_snapshot(target, span, names)
-    replay = _replay(store, plan, start)
-    reach = _reach(opened, span, replay)
+        plan = choose_snapshot(target, source.span, names)
+    replay = _replay(source, target, plan, start)
+    reach = _reach(source.opened, source.span, replay)
     if not replay.is_complete:
-        _check_reach(target, opened, plan, replay, reach)
+        _check_reach(source, target, plan, replay, reach, known)
     window_after = replay.following.window if replay.following else None
     return Restored(
-        archive=opened.archive,
-        epoch=span.epoch,
+        archive=source.opened.archive,
+        epoch=source.span.epoch,
         replay=replay,
         late_by=late_by(target, replay.window, window_after),
         reach=reach,
@@ -121,42 +181,59 @@ def _restore(
     )
 
 
-def _start(
-    store: ObjectStore,
-    target: Target,
-    archive: Archive,
-    plan: Plan,
-    on_damaged: Callable[[ArchiveDamaged], None] | None,
-) -> Replay | None:
+def _start(source: _Source, target: Target, plan: Plan, *, is_first: bool) -> Replay | None:
     """Return the fold at the plan's snapshot; None if that is damaged and may be passed over."""
     name = str(plan.snapshot)
     try:
-        snapshot = objects.decode_snapshot(store.get(name), name)
-        return Replay(target, archive.archive_id, plan.snapshot, snapshot)
+        snapshot = objects.decode_snapshot(source.store.get(name), name)
+        return Replay(target, source.opened.archive.archive_id, plan.snapshot, snapshot)
     except ObjectMissing:
-        role = f": it is the base of epoch {plan.span.epoch.epoch}" if plan.snapshot.is_base else ""
-        damage = ArchiveDamaged(f"{name} is missing{role}", hint=DAMAGE_HINT)
+        is_thinned = thinned_through(source.store, source.number) > plan.snapshot.revision
+        if is_thinned or not plan.snapshot.is_base:
+            raise _Vanished(name, plan.snapshot.revision - 1) from None
+        damage = ArchiveDamaged(
+            f"{name} is missing: it is the base of epoch {source.number}", hint=DAMAGE_HINT
+        )
     except ArchiveDamaged as error:
         damage = error
-    if on_damaged is None or plan.snapshot.is_base:
+    if source.on_damaged is None or is_first:
         raise damage
-    on_damaged(damage)
+    source.on_damaged(damage)
     return None
 
 
-def _replay(store: ObjectStore, plan: Plan, replay: Replay) -> Replay:
-    """Fold the plan's segments into *replay*, until the target is met or the log ends."""
+def _replay(source: _Source, target: Target, plan: Plan, replay: Replay) -> Replay:
+    """Fold the plan's pieces into *replay*, until the target is met or the log ends."""
     if replay.is_complete:
         return replay
+    planned = tail(plan, pieces(source.store, source.number, plan.snapshot.revision, source.spoilt))
+    fetched = fetch(source.store, planned)
     try:
-        segments = tail(plan, log(store, plan.span.epoch.epoch, plan.snapshot.revision))
-        for segment, body in fetch(store, segments):
-            replay.take(segment, objects.decode_segment(body, str(segment)))
-            if replay.is_complete:
-                break
+        for name, body in fetched:
+            for segment in segments_of(body, name):
+                replay.take(name, segment)
+                if replay.is_complete:
+                    return replay
     except ObjectMissing as missing:
-        raise ArchiveDamaged(f"{missing} vanished while it was needed", hint="try again") from None
+        raise _Vanished(str(missing), replay.state.revision) from None
+    except HoleInLog:
+        _check_thinned(source, target, plan, replay)
+        raise
+    except ArchiveDamaged as damage:
+        if isinstance(name, MergedName):
+            raise _Spoilt(name, damage) from None
+        raise
+    finally:
+        fetched.close()
     return replay
+
+
+def _check_thinned(source: _Source, target: Target, plan: Plan, replay: Replay) -> None:
+    """Raise Thinned if retention took what *replay* lacks."""
+    state = replay.state.revision
+    if state < thinned_through(source.store, source.number):
+        moment = max(replay.observed_at, replay.footer.observed_through)
+        raise thinned(target, (state, moment), plan.following)
 
 
 def _reach(opened: Opened, span: Span, replay: Replay) -> Reach:
@@ -171,10 +248,13 @@ def _reach(opened: Opened, span: Span, replay: Replay) -> Reach:
     return Reach(revision, moment)
 
 
-def _check_reach(target: Target, opened: Opened, plan: Plan, replay: Replay, reach: Reach) -> None:
+def _check_reach(
+    source: _Source, target: Target, plan: Plan, replay: Replay, reach: Reach, known: int
+) -> None:
     """Raise unless the log, read to its end without meeting a batch beyond the target, covers the target."""
-    end = plan.until if plan.until is not None else _promised(opened, plan)
+    end = plan.until if plan.until is not None else max(known, _promised(source.opened, plan))
     if replay.state.revision < end:
+        _check_thinned(source, target, plan, replay)
         raise ArchiveDamaged(
             f"the log of epoch {plan.span.epoch.epoch} ends at revision {replay.state.revision}, "
             f"but revision {end} was recorded: the segments between are missing",

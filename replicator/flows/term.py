@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replicator.errors import SourceUnavailable, StoreUnavailable, WriterFenced
@@ -13,6 +13,7 @@ from replicator.flows.append import Appender
 from replicator.flows.begin import begin
 from replicator.flows.commit import Committer
 from replicator.flows.follow import Follower
+from replicator.flows.housekeeping import Housekeeping, HousekeepingRules
 from replicator.flows.inbox import Inbox
 from replicator.flows.open_epoch import open_epoch, read_base
 from replicator.flows.persist import Persistence
@@ -45,13 +46,14 @@ class LeaseYielded(WriterFenced):
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """When to cut segments, when snapshots at the latest, how much may wait on disk, what to read back."""
+    """What is written when, how much may wait on disk, what is read back and what is tidied up."""
 
     commit: GroupCommit
     schedule: Schedule
     spool_max_bytes: int = 1 << 30
     yield_after_s: float = 30.0
     readback: Pace | None = None
+    housekeeping: HousekeepingRules = field(default_factory=HousekeepingRules)
 
 
 class Term:
@@ -65,6 +67,7 @@ class Term:
         self._over = threading.Event()
         self._failure: BaseException | None = None
         self._persistence = Persistence(link, self._ending, lease)
+        self._housekeeping = Housekeeping(link.store, rules.housekeeping, link.clock, link.log)
         self._follower: Follower | None = None
         self._inbox: Inbox | None = None
         self._spool: Spool | None = None
@@ -96,6 +99,7 @@ class Term:
                 tip = self._open_next(tip, reason) if reason is not None else None
             self._raise_failure()
         finally:
+            self._housekeeping.finish()
             self._over.set()
             beating.join()
             with suppress(WriterFenced):
@@ -141,7 +145,7 @@ class Term:
         self._standing = lambda: _standing(tip, shipper.end)
         limit_bytes = self._rules.commit.size_bytes
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
-        committer = Committer(spool, shipper, snapshots, accounts)
+        committer = Committer(spool, shipper, snapshots, accounts, self._housekeeping)
         committing = self._start("commit", lambda: committer.commit(inbox, tip))
         self._follower = Follower(link, tip, inbox, self._ending)
         try:

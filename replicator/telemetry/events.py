@@ -38,6 +38,7 @@ FIELDS: Final = {
     "hint": "What to do about it.",
     "keys": "How many keys the state holds.",
     "object": "Name of the object, below the archive's root.",
+    "objects": "How many objects were deleted.",
     "operation": "What was asked of the store.",
     "prefix": "The prefix that is recorded.",
     "reason": "Why the history is not continuous, as in `epoch.json`.",
@@ -224,6 +225,22 @@ EVENTS: Final = (
         ("revision", "cause"),
     ),
     Event("metrics.served", "info", "Prometheus can scrape.", ("address",)),
+    Event(
+        "segments.merged",
+        "info",
+        "Small segments were merged into one object, which was read back.",
+        ("object",),
+    ),
+    Event(
+        "sources.deleted", "info", "What merged objects hold was deleted, its grace time over.", ("objects",)
+    ),
+    Event("archive.thinned", "info", "Retention deleted what its rule no longer keeps.", ("objects",)),
+    Event(
+        "housekeeping.missed",
+        "warning",
+        "Merging or retention could not be done; tried again when it is due next. Nothing is lost.",
+        ("cause",),
+    ),
     Event("checkpoint.stored", "debug", "The watermark is durable."),
     Event(
         "checkpoint.missed",

@@ -16,6 +16,7 @@ from replicator.config.keys import known
 from replicator.config.reader import expand, literal
 from replicator.config.settings import NOT_YET
 from replicator.config.values import Listen
+from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
@@ -43,6 +44,7 @@ s3:
 capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
 snapshot: {cron_spec: "@every 1h30m"}
 metrics: {listen: "[::1]:9465"}
+retention: {full: 30d, daily: 1y}
 apisix:
   version: 3.10
   keyring:
@@ -101,6 +103,7 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert timedelta(seconds=10) == settings.capture.lease
     assert Schedule("@every 1h30m") == settings.snapshot.cron_spec
     assert Listen("::1", 9465) == settings.metrics.listen
+    assert RetentionRule(timedelta(days=30), timedelta(days=365)) == settings.retention.rule
     assert apisix.version == "3.10"
     assert apisix.keyring == (Secret("0123456789abcdef"), Secret("${not a variable}"))
     assert apisix.plugins == ("cors", "key-auth")
@@ -138,7 +141,7 @@ def test_what_is_left_out_has_its_default(text: str, file: Path) -> None:
         (
             "<<: {}",
             "1: unknown setting <<",
-            "known here: etcd, archive, s3, capture, snapshot, metrics, apisix",
+            "known here: etcd, archive, s3, capture, snapshot, metrics, retention, apisix",
         ),
         (
             "apisix:\n  encrypt_fields:\n    jwt-auth:\n      consumer_shcema: [a]",

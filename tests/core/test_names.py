@@ -7,11 +7,47 @@ from generators import moments, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.core.names import LogName, SnapshotName, epoch_document, parse_log, parse_snapshot
+from replicator.core.names import (
+    LogName,
+    MergedName,
+    PrunedName,
+    SnapshotName,
+    epoch_document,
+    parse_log,
+    parse_merged,
+    parse_pruned,
+    parse_snapshot,
+)
 
 epochs = st.integers(1, 99_999_999)
 log_names = st.builds(LogName, epochs, numbers)
 snapshot_names = st.builds(SnapshotName, epochs, numbers, moments, is_base=st.just(value=False))
+
+
+merged_names = st.builds(
+    lambda epoch, ends, *span: MergedName(epoch, *sorted(ends), *span),
+    epochs,
+    st.lists(numbers, min_size=2, max_size=2, unique=True),
+    moments,
+    moments,
+)
+
+
+@given(merged_names)
+def test_a_merged_objects_name_comes_back(name) -> None:
+    assert name == parse_merged(str(name))
+    assert parse_log(str(name)) is parse_snapshot(str(name)) is parse_pruned(str(name)) is None
+
+
+@given(st.builds(PrunedName, epochs, numbers, moments))
+def test_the_name_of_a_record_of_retention_comes_back(name) -> None:
+    assert name == parse_pruned(str(name))
+    assert parse_merged(str(name)) is parse_snapshot(str(name)) is None
+
+
+@given(merged_names, merged_names)
+def test_merged_objects_sort_by_where_they_begin_then_by_where_they_end(one, other) -> None:
+    assert (one < other) == (str(one) < str(other))
 
 
 @given(log_names)

@@ -175,7 +175,7 @@ def rewritten(body: bytes, old: bytes, new: bytes) -> bytes:
     [
         (b'"events":4', b'"events":5', "counts other events"),
         (b'"last_revision":4', b'"last_revision":5', "last revision is missing"),
-        (b'"kind":"segment"', b'"kind":"merged"', "Header can't be read"),
+        (b'"kind":"segment"', b'"kind":"segments"', "Header can't be read"),
         (b'"previous"', b'"earlier"', "SegmentFooter can't be read"),
         (b'"op":"put"', b'"op":"cas"', "a line can't be read"),
     ],

@@ -99,15 +99,42 @@ def run_block(block: str, archive: Path) -> list[str]:
 
 
 def test_the_script_reads_every_revision_as_restore_does(archive: Path, tmp_path: Path) -> None:
-    last = json.loads((archive / "checkpoint.json").read_bytes())["through_revision"]
-    out = tmp_path / "kv"
+    assert [True] * (1 + len(VALUES) + 1 + len(VALUES)) == compare(archive, tmp_path / "kv")
 
-    for revision in range(2, last + 1):
-        target = ["--archive", f"file://{archive}", "--revision", str(revision)]
-        assert main(["restore", *target, "--format", "kv", "-o", str(out)]) == 0
-        expected = [json.loads(line) for line in out.read_bytes().splitlines()]
-        assert expected == read_by_hand(archive, revision)
-    assert last == 2 + len(VALUES) + 1 + len(VALUES)
+
+def compare(archive: Path, out: Path, step: int = 1) -> list[bool]:
+    """Compare the script with `restore` at each *step*-th revision; return which of them can be restored."""
+    last = json.loads((archive / "checkpoint.json").read_bytes())["through_revision"]
+    return [is_same(archive, revision, out) for revision in range(2, last + 1, step)]
+
+
+def is_same(archive: Path, revision: int, out: Path) -> bool:
+    """Tell whether *revision* can be restored, if the script agrees."""
+    target = ["--archive", f"file://{archive}", "--revision", str(revision)]
+    if main(["restore", *target, "--format", "kv", "-o", str(out)]) == 0:
+        assert [json.loads(line) for line in out.read_bytes().splitlines()] == read_by_hand(archive, revision)
+        return True
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        read_by_hand(archive, revision)
+    return False
+
+
+def test_the_script_reads_a_merged_and_thinned_archive_as_restore_does(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(archive, tmp_path / "copy")
+    here = ["--archive", f"file://{copy}"]
+    assert main(["compact", "--grace", "0", *here]) == 0
+    assert list(copy.glob("e00000001/merged/*"))
+    assert all(compare(copy, tmp_path / "kv", 3))
+    assert main(["point", "add", "p", "--revision", "5", *here]) == 0
+    monkeypatch.setenv("REPLICATOR_RETENTION_FULL", "0")
+    assert main(["prune", "--yes", *here]) == 0
+    assert True in compare(copy, tmp_path / "kv", 3)
+    assert is_same(copy, 5, tmp_path / "kv")
+    assert main(["point", "rm", "p", *here]) == 0
+    assert main(["prune", "--yes", *here]) == 0
+    assert {False, True} == set(compare(copy, tmp_path / "kv", 3))
 
 
 def test_the_script_refuses_a_changed_byte(archive: Path, tmp_path: Path) -> None:

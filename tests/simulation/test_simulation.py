@@ -14,10 +14,11 @@ from simulation.kernel import simulated
 from simulation.world import MODULES, World
 
 from replicator.core import objects
+from replicator.core.merged import decode_piece
 from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.core.records import Position
 from replicator.errors import SourceUnavailable, StoreUnavailable
-from replicator.flows.open_archive import log, open_archive
+from replicator.flows.open_archive import open_archive, pieces
 from replicator.flows.restore import restore
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def test_a_schedule_is_its_seed() -> None:
     one, two = World(7), World(7)
     played(one)
     played(two)
-    assert [name for name in one.objects if name[0] != "p"] == [name for name in two.objects if name[0] != "p"]
+    assert [name for name in one.objects if name[0] != "p"] == [
+        name for name in two.objects if name[0] != "p"
+    ]
     assert one.faults == two.faults
 
 
@@ -112,8 +115,13 @@ def judge(world: World) -> None:
 
 def segments(store: MemoryStore, epoch: int, until: int | None) -> list[objects.Segment]:
     """Return the segments of an epoch in order, as far as they count."""
-    names = [name for name in log(store, epoch) if until is None or name.after < until]
-    return [objects.decode_segment(store.get(str(name)), str(name)) for name in names]
+    found: list[objects.Segment] = []
+    for name in pieces(store, epoch, open_archive(store).epochs[epoch - 1].base):
+        for segment in decode_piece(store.get(str(name)), name):
+            end = found[-1].footer.last_revision if found else 0
+            if segment.header.revision >= end and (until is None or segment.header.revision < until):
+                found.append(segment)
+    return found
 
 
 def recorded(store: MemoryStore, epoch: int, until: int | None) -> list[tuple[int, tuple]]:

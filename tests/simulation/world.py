@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from archives import PREFIX, quiet_log
@@ -14,11 +15,25 @@ from replicator.core import documents, names
 from replicator.core.documents import Checkpoint
 from replicator.core.schedule import Schedule
 from replicator.errors import Compacted, ReplicatorError, SourceUnavailable, StoreUnavailable
-from replicator.flows import begin, capture, fetch, follow, inbox, readback, snapshots, spool, standby, term
+from replicator.flows import (
+    begin,
+    capture,
+    fetch,
+    follow,
+    housekeeping,
+    inbox,
+    readback,
+    snapshots,
+    spool,
+    standby,
+    term,
+)
 from replicator.flows.capture import Capture
+from replicator.flows.housekeeping import HousekeepingRules
 from replicator.flows.inbox import GroupCommit
 from replicator.flows.lease import Cadence
 from replicator.flows.link import Link
+from replicator.flows.merge import MergeRules
 from replicator.flows.standby import LeaseRules
 from replicator.flows.term import CaptureRules
 from replicator.ports import Delivery, SourceStatus
@@ -28,7 +43,7 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Record
 
-MODULES = [begin, capture, fetch, follow, inbox, readback, snapshots, spool, standby, term]
+MODULES = [begin, capture, fetch, follow, housekeeping, inbox, readback, snapshots, spool, standby, term]
 SILENCE_S = 30.0
 KEYS = [b"/apisix/a", b"/apisix/b", b"/apisix/c", b"/apisix/d"]
 
@@ -271,7 +286,12 @@ class World:
                 writer=f"{self.kernel.chance.getrandbits(128):032x}",
             )
 
-        rules = CaptureRules(GroupCommit(1.0, 4096), Schedule("@every 1m"), 1 << 20, SILENCE_S)
+        tidying = HousekeepingRules(
+            merge=MergeRules(least=2, grace=timedelta(minutes=1)), merge_each=timedelta(seconds=30)
+        )
+        rules = CaptureRules(
+            GroupCommit(1.0, 4096), Schedule("@every 1m"), 1 << 20, SILENCE_S, housekeeping=tidying
+        )
         lease = LeaseRules(SILENCE_S, Cadence(10.0, 60.0))
 
         def live() -> None:
