@@ -77,7 +77,7 @@ def command(
 ) -> None:
     """Show what can be restored: every moment of every epoch; what lies between two epochs is a gap."""
     settings = shared.settings(archive)
-    found = survey(wiring.store(wiring.archive_of(settings), settings.s3))
+    found = survey(wiring.store(settings))
     listing = _listing(found, since, until)
     if as_json:
         print_json(listing)

@@ -132,7 +132,7 @@ def command(shared: Shared, /, **words: Any) -> None:
     settings = shared.settings(asked.archive)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
     gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
-    restored = restore(wiring.store(wiring.archive_of(settings), settings.s3), target)
+    restored = restore(wiring.store(settings), target)
     if asked.format_ == "kv":
         answer = key_values(restored)
     else:

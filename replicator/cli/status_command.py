@@ -68,7 +68,7 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
     etcd is asked if a file is given by -c; the archive alone is enough for the rest.
     """
     settings = shared.settings(archive)
-    found = survey(wiring.store(wiring.archive_of(settings), settings.s3))
+    found = survey(wiring.store(settings))
     etcd, trouble = None, None
     if shared.files:
         try:

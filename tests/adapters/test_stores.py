@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from servers.clock import SteppedClock
+from servers.keys import keys
 from servers.proxy import Fault, at_random
 
 from replicator.adapters.directory import DirectoryStore
 from replicator.adapters.retrying import Retrying
+from replicator.adapters.sealed import SealedStore
 from replicator.errors import ObjectChanged, ObjectExists, ObjectMissing
 
 if TYPE_CHECKING:
@@ -47,11 +49,19 @@ NAMES = sorted(
 # How a store of each service is opened, the service, and a proxy in front of it: fixtures.
 SERVICES = {"s3": ("open_s3", "s3_server", "proxy"), "ceph": ("open_rgw", "rgw", "rgw_proxy")}
 ON_CEPH = [pytest.param(name, marks=pytest.mark.ceph) for name in ("ceph", "ceph that fails")]
+ENCRYPTED = [f"{inner}, encrypted" for inner in ("directory", "s3", "s3 that fails")]
 
 
-@pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH])
+@pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH, *ENCRYPTED])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    service, _, fails = request.param.partition(" that ")
+    """Return an empty store."""
+    inner, encrypted, _ = request.param.partition(", encrypted")
+    opened = _opened(inner, request, tmp_path)
+    return SealedStore(opened, keys()) if encrypted else opened
+
+
+def _opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    service, _, fails = kind.partition(" that ")
     if service == "directory":
         return DirectoryStore(tmp_path / "archive")
     open_store, server, proxy = map(request.getfixturevalue, SERVICES[service])
