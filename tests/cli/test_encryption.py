@@ -60,7 +60,9 @@ def test_an_encrypted_archive_from_run_to_restore(
 
     archive = files(tmp_path / "archive")
     assert len(archive) > 5
-    assert not [name for name, body in archive.items() if MARKER.encode() in body or b"\x28\xb5\x2f\xfd" in body]
+    assert not [
+        name for name, body in archive.items() if MARKER.encode() in body or b"\x28\xb5\x2f\xfd" in body
+    ]
     assert all(body.startswith(b"RPLSEAL\x01") for name, body in archive.items() if ".lock" not in name)
 
     assert restored(second).code == 0
