@@ -115,6 +115,7 @@ class ObjectStore(Protocol):
 
         Raises:
             ObjectMissing: There is none of this name.
+            ArchiveDamaged: It is longer than an object of this name can be, or doesn't decrypt.
         """
 
     def names(self, prefix: str, after: str = "") -> Iterator[str]:

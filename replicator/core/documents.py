@@ -6,11 +6,12 @@ Each is one line of JSON whose last member, ``sha256``, is the digest of all byt
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
 from typing import TypeVar
 
 import msgspec
 
+from replicator.core.frame import DAMAGE_HINT
+from replicator.core.limits import UNREADABLE, Moment, Number, check_moments
 from replicator.core.records import Position  # noqa: TC001 (msgspec reads the annotations)
 from replicator.errors import ArchiveDamaged, UsageError
 
@@ -29,10 +30,14 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
         created_at: When the archive was made.
     """
 
-    format: int
+    format: Number
     archive_id: str
     prefix: str
-    created_at: datetime
+    created_at: Moment
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.created_at)
 
 
 class Follows(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +51,13 @@ class Follows(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     position: Position
-    through_revision: int
-    observed_through: datetime
+    through_revision: Number
+    observed_through: Moment
     segment: str
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_through)
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,14 +76,18 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
         follows: The end of the epoch before; None for the first.
     """
 
-    epoch: int
+    epoch: Number
     reason: str
     cluster_id: str
-    base: int
-    observed_at: datetime
+    base: Number
+    observed_at: Moment
     snapshot: str
     writer: str
     follows: Follows | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_at)
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,10 +102,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     position: Position
-    through_revision: int
-    observed_through: datetime
+    through_revision: Number
+    observed_through: Moment
     writer: str
-    written_at: datetime
+    written_at: Moment
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_through, self.written_at)
 
 
 Document = TypeVar("Document", Archive, Epoch, Checkpoint)
@@ -115,12 +132,12 @@ def decode(kind: type[Document], body: bytes, name: str) -> Document:
     if seal != hashlib.sha256(text).hexdigest().encode() + b'"}\n':
         raise ArchiveDamaged(
             f"{name} is damaged: its SHA-256 doesn't fit its bytes",
-            hint="bring the object back from a replica or an older version of the bucket",
+            hint=DAMAGE_HINT,
         )
     try:
         document = msgspec.json.decode(text + b"}", type=kind)
-    except msgspec.DecodeError as error:
-        raise ArchiveDamaged(f"{name} can't be read: {error}") from None
+    except UNREADABLE as error:
+        raise ArchiveDamaged(f"{name} can't be read: {error}", hint=DAMAGE_HINT) from None
     if isinstance(document, Archive) and document.format != FORMAT:
         raise UsageError(
             f"the archive has format {document.format}, and this version reads format {FORMAT}",

@@ -6,12 +6,14 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from replicator.core.limits import INT64_MAX, is_sound
+
 ARCHIVE = "archive.json"
 CHECKPOINT = "checkpoint.json"
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
-_LOG = re.compile(r"e(\d{8})/log/(\d{20})\.jsonl\.zst")
-_SNAPSHOT = re.compile(r"e(\d{8})/snapshots/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst")
+_LOG = re.compile(r"e(\d{8})/log/(\d{20})\.jsonl\.zst", re.ASCII)
+_SNAPSHOT = re.compile(r"e(\d{8})/snapshots/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst", re.ASCII)
 
 
 class LogName(NamedTuple):
@@ -60,16 +62,20 @@ def snapshot_folder(epoch: int) -> str:
 def parse_log(name: str) -> LogName | None:
     """Return what *name* says, or None if it isn't a segment's: strangers in a bucket are passed over."""
     match = _LOG.fullmatch(name)
-    return LogName(int(match[1]), int(match[2])) if match else None
+    if match is None or int(match[2]) > INT64_MAX:
+        return None
+    return LogName(int(match[1]), int(match[2]))
 
 
 def parse_snapshot(name: str) -> SnapshotName | None:
     """Return what *name* says, or None if it isn't a snapshot's, or is a base's."""
     match = _SNAPSHOT.fullmatch(name)
-    if match is None:
+    if match is None or int(match[2]) > INT64_MAX:
         return None
     try:
         observed_at = datetime.strptime(match[3], _TIME).replace(tzinfo=UTC)
     except ValueError:
+        return None
+    if not is_sound(observed_at):
         return None
     return SnapshotName(int(match[1]), int(match[2]), observed_at)

@@ -17,7 +17,8 @@ from servers.proxy import Fault, at_random
 from replicator.adapters.directory import DirectoryStore
 from replicator.adapters.retrying import Retrying
 from replicator.adapters.sealed import SealedStore
-from replicator.errors import ObjectChanged, ObjectExists, ObjectMissing
+from replicator.core.limits import DOCUMENT_BYTES
+from replicator.errors import ArchiveDamaged, ObjectChanged, ObjectExists, ObjectMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +210,14 @@ def test_counting_together_loses_no_count(store: ObjectStore, request: pytest.Fi
     assert together(8, count) == [None] * 8
     total = int(store.get("counter").split()[0])
     assert total >= 16 if "fails" in request.node.name else total == 16
+
+
+def test_a_document_that_is_none_is_not_read_into_memory(store: ObjectStore) -> None:
+    store.create("e00000001/epoch.json", bytes(DOCUMENT_BYTES + 1))
+    store.create("e00000001/log/1.jsonl.zst", bytes(DOCUMENT_BYTES + 1))
+    with pytest.raises(ArchiveDamaged, match=r"e00000001/epoch\.json is damaged: a document is at most"):
+        store.get("e00000001/epoch.json")
+    assert len(store.get("e00000001/log/1.jsonl.zst")) == DOCUMENT_BYTES + 1
 
 
 NOT_NAMES = [
