@@ -117,7 +117,12 @@ Document = TypeVar("Document", Archive, Epoch, Checkpoint)
 
 def encode(document: Archive | Epoch | Checkpoint) -> bytes:
     """Return the document's bytes, sealed."""
-    text = msgspec.json.encode(document)[:-1]
+    return sealed(msgspec.json.encode(document))
+
+
+def sealed(text: bytes) -> bytes:
+    """Return the JSON object *text* with its own digest as its last member, and a newline."""
+    text = text[:-1]
     return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + b'"}\n'
 
 

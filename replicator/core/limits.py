@@ -51,8 +51,8 @@ def check_moments(*moments: datetime) -> None:
 
 
 def is_sound(moment: datetime) -> bool:
-    """Tell whether *moment* can be shown in UTC and compared; those at the calendar's ends can't."""
+    """Tell whether *moment* has a year of four digits, also in UTC: else its name would be another's."""
     try:
-        return 1 < moment.astimezone(UTC).year < 9999
+        return 1000 <= moment.astimezone(UTC).year < 9999
     except OverflowError:
         return False
