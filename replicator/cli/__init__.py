@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What a user can act upon is told in a line, with what to do in another. Anything else is a bug, and
     keeps its traceback.
     """
+    _write_no_core()
     try:
         with _terminated_in_order():
             return int(replicator.main(args=arguments, prog_name="replicator", standalone_mode=False) or 0)
@@ -41,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (click.Abort, KeyboardInterrupt):
         return complain("interrupted", "", INTERRUPTED)
+
+
+def _write_no_core() -> None:
+    """Leave no dump of this process's memory: there are secrets in it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 @contextmanager
