@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from bombs import SNAPSHOT_HEAD, packed
@@ -44,7 +45,7 @@ def test_a_state_beyond_the_processs_memory_is_told(tmp_path: Path) -> None:
         json.dumps({"key": f"/a/{number}", **numbers, "value_text": value}).encode() + b"\n"
         for number in range(200)
     )
-    body = packed([SNAPSHOT_HEAD, *lines, b"{}\n"])
+    body = packed(chain([SNAPSHOT_HEAD], lines, [b"{}\n"]))
     assert len(body) < 200_000
     for path, content in (
         ("archive.json", documents.encode(archive)),
