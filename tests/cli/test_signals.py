@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from servers.command import REPLICATOR, environment
+from servers.command import REPLICATOR, called, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,3 +33,10 @@ def test_a_signal_ends_a_restore_in_order(number: signal.Signals, story, tmp_pat
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "replicator: interrupted"
     assert "Traceback" not in err
+
+
+def test_no_core_is_dumped() -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    called("--version")
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, before[1])
