@@ -5,12 +5,15 @@ SHELL := /bin/sh
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input
 PIP_HINT := { echo "  try: check the network and pip's settings, then call make again" >&2; exit 1; }
 
-.PHONY: help demo test e2e lint bench clean
+MINUTES := 10
+
+.PHONY: help demo test e2e fuzz lint bench clean
 
 help:
 	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
 	@echo "make test   run all checks and all tests"
 	@echo "make e2e    run the tests against Ceph's S3 service (69 MB to download)"
+	@echo "make fuzz   fuzz the codecs and the YAML renderer, guided by coverage; MINUTES=n for each, 10 at first"
 	@echo "make lint   run the checks alone: ruff, mypy, import-linter"
 	@echo "make bench  run the benchmarks"
 	@echo "make clean  remove what make has made in this folder (the cache folder stays)"
@@ -28,6 +31,11 @@ e2e: .venv/dev
 	@.venv/bin/python tools/fetch etcd >/dev/null
 	@.venv/bin/python tools/fetch ceph >/dev/null
 	.venv/bin/python -m pytest -m ceph
+
+fuzz: .venv/dev
+	@.venv/bin/python tools/fetch lua >/dev/null
+	@$(PIP) --editable ".[dev,fuzz]" || $(PIP_HINT)
+	PYTHONPATH=tests .venv/bin/python -m fuzzing $(MINUTES)
 
 lint: .venv/dev
 	.venv/bin/ruff check .

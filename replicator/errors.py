@@ -31,6 +31,10 @@ class UsageError(ReplicatorError):
     exit_code = 2
 
 
+class KeyMissing(UsageError):
+    """An object is encrypted with a key that wasn't given, or can't be had."""
+
+
 class TargetNotRestorable(ReplicatorError):
     """The archive doesn't cover the moment that was asked for: before, after, or in a gap."""
 
@@ -41,6 +45,10 @@ class ArchiveDamaged(ReplicatorError):
     """Bytes in the archive aren't those that were written, or an object that must be there is missing."""
 
     exit_code = 4
+
+
+class NotSealed(ArchiveDamaged):
+    """An object isn't encrypted, in an archive where each must be: anybody may have put it there."""
 
 
 class SourceUnavailable(ReplicatorError):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from replicator.core.records import Record
+    from replicator.core.sealing import Reference, SealingKey
     from replicator.core.stamp import Unstamped
 
 
@@ -141,6 +142,7 @@ class ObjectStore(Protocol):
 
         Raises:
             ObjectMissing: There is none of this name.
+            ArchiveDamaged: It is longer than an object of this name can be, or doesn't decrypt.
         """
 
     def names(self, prefix: str, after: str = "") -> Iterator[str]:
@@ -154,4 +156,24 @@ class ObjectStore(Protocol):
 
         Raises:
             ObjectChanged: The object holds other bytes than *old*.
+        """
+
+
+class Keys(Protocol):
+    """The keys that an archive's objects are encrypted with. Methods may be called from several threads."""
+
+    def newest(self) -> SealingKey | None:
+        """Return the key that the next object is sealed with; None if objects are stored as they are.
+
+        Raises:
+            StoreUnavailable: The service that keeps the keys can't be asked, or refuses.
+        """
+
+    def find(self, reference: Reference, name: str) -> SealingKey:
+        """Return the key that *reference* means; *name* is the object's, for the errors alone.
+
+        Raises:
+            KeyMissing: It isn't among these keys.
+            ArchiveDamaged: There can't be such a key.
+            StoreUnavailable: The service that keeps the keys can't be asked, or refuses.
         """

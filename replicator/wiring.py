@@ -9,18 +9,20 @@ from replicator.adapters.clock import SystemClock
 from replicator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
     from replicator.adapters.etcd import EtcdSource
     from replicator.adapters.etcd_server import EtcdServer
     from replicator.adapters.etcd_writer import EtcdWriter
+    from replicator.adapters.kms import KmsOptions
     from replicator.adapters.recorder import Recorder
-    from replicator.config import S3, ArchiveUrl, Etcd, Settings
+    from replicator.adapters.retrying import Retrying
+    from replicator.config import ArchiveUrl, Etcd, Secret, Settings
     from replicator.flows.capture import Capture
     from replicator.flows.link import Link
-    from replicator.ports import ObjectStore
+    from replicator.ports import Keys, ObjectStore
     from replicator.telemetry.metrics import Meter
 
 _COMMAND_PATIENCE_S = 8.0
@@ -30,8 +32,10 @@ __all__ = [
     "archive_of",
     "capture",
     "etcd_writer",
+    "exposures",
     "metrics",
     "recorder",
+    "sealed",
     "source",
     "store",
     "throwaway_etcd",
@@ -53,28 +57,92 @@ def archive_of(settings: Settings) -> ArchiveUrl:
     return settings.archive
 
 
-def store(
-    url: ArchiveUrl, s3: S3, on_retry: Callable[[str, str, int, str], None] | None = None
-) -> ObjectStore:
-    """Return the store at *url*; nothing is asked of it yet. *on_retry* hears of passing faults."""
+def store(settings: Settings, on_retry: Callable[[str, str, int, str], None] | None = None) -> ObjectStore:
+    """Return the store of the archive of *settings*; nothing is asked of it yet.
+
+    Args:
+        settings: Where it is, how to reach it, and how its objects are encrypted.
+        on_retry: Hears of passing faults.
+
+    Raises:
+        UsageError: No archive is named, or the key file can't be read.
+    """
+    url = archive_of(settings)
     if not url.bucket:
         from replicator.adapters.directory import DirectoryStore
 
-        return DirectoryStore(Path(url.path))
-    from replicator.adapters.retrying import Retrying
+        return sealed(DirectoryStore(Path(url.path)), settings, on_retry)
     from replicator.adapters.s3 import S3Options, S3Store
 
+    s3 = settings.s3
     options = S3Options(
         endpoint=s3.endpoint,
         region=s3.region,
         use_path_style=s3.use_path_style,
-        access_key=s3.access_key.reveal() if s3.access_key else None,
-        secret_key=s3.secret_key.reveal() if s3.secret_key else None,
+        access_key=_revealed(s3.access_key),
+        secret_key=_revealed(s3.secret_key),
         sse_kms_key_id=s3.sse_kms_key_id,
     )
-    # Somebody waits for a command's answer; the log can wait longer.
-    retrying = Retrying(on_retry=on_retry) if on_retry else Retrying(total_seconds=_COMMAND_PATIENCE_S)
-    return S3Store(url.bucket, url.path, options, retrying)
+    return sealed(S3Store(url.bucket, url.path, options, _retrying(on_retry)), settings, on_retry)
+
+
+def sealed(
+    inner: ObjectStore, settings: Settings, on_retry: Callable[[str, str, int, str], None] | None = None
+) -> ObjectStore:
+    """Return *inner* behind the encryption of *settings*; without a key it refuses sealed objects, in words.
+
+    Raises:
+        UsageError: The key file can't be read.
+    """
+    from replicator.adapters.key_file import FileKeys, read_key_file
+    from replicator.adapters.sealed import SealedStore
+
+    chosen = settings.encryption
+    keys: Keys = FileKeys(read_key_file(Path(chosen.key_file)) if chosen.key_file else ())
+    if chosen.kms_key_id is None:
+        return SealedStore(inner, keys, allow_plaintext=chosen.allow_plaintext or chosen.key_file is None)
+    from replicator.adapters.kms import KmsKeys
+
+    return SealedStore(
+        inner,
+        KmsKeys(_kms_options(settings), keys, _retrying(on_retry)),
+        allow_plaintext=chosen.allow_plaintext,
+    )
+
+
+def exposures(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each secret of *settings* that lies open to others on this machine."""
+    if settings.encryption.key_file:
+        from replicator.adapters.key_file import exposure
+
+        if told := exposure(Path(settings.encryption.key_file)):
+            yield told
+
+
+def _kms_options(settings: Settings) -> KmsOptions:
+    from replicator.adapters.kms import KmsOptions
+
+    chosen, s3 = settings.encryption, settings.s3
+    shared = (s3.endpoint is None) == (chosen.kms_endpoint is None)
+    return KmsOptions(
+        key_id=chosen.kms_key_id or "",
+        old_key_ids=chosen.kms_old_key_ids,
+        endpoint=chosen.kms_endpoint,
+        region=s3.region,
+        access_key=_revealed(s3.access_key) if shared else None,
+        secret_key=_revealed(s3.secret_key) if shared else None,
+    )
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return secret.reveal() if secret else None
+
+
+def _retrying(on_retry: Callable[[str, str, int, str], None] | None) -> Retrying:
+    """Somebody waits for a command's answer; the log can wait longer."""
+    from replicator.adapters.retrying import Retrying
+
+    return Retrying(on_retry=on_retry) if on_retry else Retrying(total_seconds=_COMMAND_PATIENCE_S)
 
 
 def source(etcd: Etcd) -> EtcdSource:
@@ -175,14 +243,14 @@ def _connect(
         meter.count("store_failures_total", operation=operation)
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
-    place, spool = store(url, settings.s3, tell), settings.capture.spool
+    place, spool = store(settings, tell), settings.capture.spool
     if url.bucket and not spool:
         log.warning("spool.none")
     return lambda: Link(
         source=source(settings.etcd),
         prefix=settings.etcd.prefix,
         store=place,
-        spools=SpoolFolders(Path(spool)) if spool else NoSpool(),
+        spools=SpoolFolders(Path(spool), lambda inner: sealed(inner, settings, tell)) if spool else NoSpool(),
         peers=LocalPeers(),
         clock=SystemClock(),
         log=log,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from replicator.adapters import files
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.files import Place
-from replicator.adapters.object_names import check_name, is_name_part
+from replicator.adapters.object_names import check_name, is_name_part, longest_bytes, too_long
 from replicator.errors import ObjectChanged, ObjectExists, ObjectMissing, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -72,9 +72,12 @@ class DirectoryStore:
         with self._explained(name):
             try:
                 with self._place(name) as place:
-                    return files.read(place)
+                    body = files.read(place, longest_bytes(name))
             except FileNotFoundError:
                 raise ObjectMissing(name) from None
+        if body is None:
+            raise too_long(name)
+        return body
 
     def names(self, prefix: str, after: str = "") -> Iterator[str]:
         """Yield names in byte order: see `ObjectStore.names`. A directory is read when its turn comes."""

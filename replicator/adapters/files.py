@@ -71,9 +71,11 @@ def write_new(place: Place, body: bytes) -> float:
         return os.fstat(file.fileno()).st_mtime
 
 
-def read(place: Place) -> bytes:
-    """Return the file's bytes; a symbolic link is an OSError."""
+def read(place: Place, longest_bytes: int | None = None) -> bytes | None:
+    """Return the file's bytes, or None if they are more than *longest_bytes*; a link is an OSError."""
     with os.fdopen(os.open(place.leaf, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.directory), "rb") as file:
+        if longest_bytes is not None and os.fstat(file.fileno()).st_size > longest_bytes:
+            return None
         return file.read()
 
 

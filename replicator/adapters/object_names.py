@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from replicator.core.limits import DOCUMENT_BYTES
+from replicator.errors import ArchiveDamaged
+
 _PART = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,199}")
 
 
@@ -30,3 +33,16 @@ def check_name(name: str) -> str:
     if not is_name(name):
         raise ValueError(f"not an object name: {name!r}")
     return name
+
+
+def longest_bytes(name: str) -> int | None:
+    """Return how long the object *name* can be, if that is known: a document has its bounds."""
+    return DOCUMENT_BYTES if name.endswith(".json") else None
+
+
+def too_long(name: str) -> ArchiveDamaged:
+    """Return the error of an object that is longer than it can be: it isn't read into memory."""
+    return ArchiveDamaged(
+        f"{name} is damaged: a document is at most {DOCUMENT_BYTES} bytes long",
+        hint="bring the object back from a replica or an older version of the bucket",
+    )

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replicator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from replicator.ports import Clock
+
+_DESCRIPTORS = "/proc/self/fd"
+
+# What a file system says that has no unnamed files, or a kernel that is older than they are.
+_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS}
 
 
 def write_file(path: Path, chunks: Iterable[bytes], clock: Clock) -> None:
@@ -22,6 +29,10 @@ def write_file(path: Path, chunks: Iterable[bytes], clock: Clock) -> None:
 
     A gateway compares the mtime in whole seconds: two writes within one second would else be one to it.
     A symbolic link is followed; a device or a pipe is written as it is.
+
+    The file has no name until it is whole, so that a process that is killed amid it leaves nothing behind:
+    it holds decrypted secrets. (On a file system without unnamed files, such as NFS, it leaves a hidden
+    file of mode 0600 beside *path*.)
 
     Raises:
         UsageError: The file can't be written there; what was there is untouched.
@@ -51,20 +62,60 @@ def _write_special(target: Path, chunks: Iterable[bytes]) -> None:
 
 
 def _replace(target: Path, chunks: Iterable[bytes], mtime_s: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.utime(file.fileno(), (mtime_s, mtime_s))
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        with _new_file(folder, target) as (descriptor, name):
+            with os.fdopen(os.dup(descriptor), "wb") as file:
+                file.writelines(chunks)
+                file.flush()
+                os.utime(descriptor, (mtime_s, mtime_s))
+                os.fsync(descriptor)
+            _move(name or _named(descriptor, folder, target), folder, target)
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _new_file(folder: int, target: Path) -> Iterator[tuple[int, str]]:
+    """Open a file of mode 0600 that has no name, or, where there are none such, a hidden one."""
+    descriptor, name = _unnamed(folder), ""
+    if descriptor is None:
+        descriptor, path = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        name = Path(path).name
+    try:
+        yield descriptor, name
+    except BaseException:
+        if name:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _unnamed(folder: int) -> int | None:
+    if not Path(_DESCRIPTORS).is_dir():  # without it the file could never be named
+        return None
+    try:
+        return os.open(".", os.O_TMPFILE | os.O_WRONLY, mode=0o600, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NO_UNNAMED:
+            return None
+        raise
+
+
+def _named(descriptor: int, folder: int, target: Path) -> str:
+    """Give the unnamed file a name for the moment until it replaces *target*; return that."""
+    name = f".{target.name}.{secrets.token_hex(8)}"
+    os.link(f"{_DESCRIPTORS}/{descriptor}", name, dst_dir_fd=folder, follow_symlinks=True)
+    return name
+
+
+def _move(name: str, folder: int, target: Path) -> None:
+    try:
+        os.rename(name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import boto3
 from botocore.config import Config
 
-from replicator.adapters.object_names import check_name, is_name
+from replicator.adapters.object_names import check_name, is_name, longest_bytes, too_long
 from replicator.adapters.retrying import Retrying
 from replicator.adapters.s3_errors import DRIVER_ERRORS, PreconditionFailed, translated
 from replicator.errors import (
@@ -181,7 +181,10 @@ class S3Store:
     def _read(self, name: str) -> _Object:
         def receive(s3: S3Client) -> _Object:
             answer = s3.get_object(Bucket=self._bucket, Key=self._key(name))
+            longest = longest_bytes(name)
             with closing(answer["Body"]) as body:
+                if longest is not None and answer.get("ContentLength", 0) > longest:
+                    raise too_long(name)
                 return _Object(body.read(), answer["ETag"])
 
         return self._send(name, receive)

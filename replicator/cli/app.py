@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 from msgspec import structs
 
-from replicator import __version__
+from replicator import __version__, wiring
+from replicator.cli.words import say
 from replicator.config import load, suspects
 from replicator.errors import UsageError
 
@@ -79,14 +80,17 @@ class Shared:
 
 
 def read_settings(path: Path | None) -> Settings:
-    """Return the settings of *path* and the environment; tell of variables that are likely misspelt.
+    """Return the settings of *path* and the environment; tell of misspelt variables, and of open key files.
 
     Raises:
         UsageError: A setting is wrong.
     """
     for name, meant in suspects(os.environ).items():
         click.secho(f"replicator: {name} is no setting: is {meant} meant?", err=True, fg="yellow")
-    return load(path, os.environ)
+    settings = load(path, os.environ)
+    for exposure in wiring.exposures(settings):
+        say(f"replicator: {exposure}", err=True, fg="yellow")
+    return settings
 
 
 @click.group(

@@ -29,8 +29,7 @@ def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int
     The exit code is that of the first thing that failed.
     """
     settings = shared.settings(archive)
-    url = wiring.archive_of(settings)
-    store = wiring.store(url, settings.s3)
+    store = wiring.store(settings)
     findings = []
     for finding in check(wiring.source(settings.etcd), settings.etcd.prefix, store, uuid4().hex):
         findings.append(finding)

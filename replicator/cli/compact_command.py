@@ -56,7 +56,7 @@ def command(shared: Shared, *, grace: timedelta, archive: ArchiveUrl | None, as_
     do. Small segments are deleted by a later call, when their grace time is over.
     """
     settings = shared.settings(archive)
-    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    store = wiring.store(settings)
     done = compact(store, MergeRules(grace=grace), wiring.SystemClock())
     if as_json:
         print_json(Compacted(tuple(done.made), tuple(done.deleted), done.waiting, tuple(done.damaged)))

@@ -21,7 +21,7 @@ from replicator.cli.demo_stage import Stage
 from replicator.cli.interrupts import SIGNALS, interruptible
 from replicator.cli.options import json_option, print_json
 from replicator.cli.restored import standalone_file
-from replicator.config import S3, ArchiveUrl
+from replicator.config import ArchiveUrl, Settings
 from replicator.core.plan import AtTime
 from replicator.core.quantities import format_time
 from replicator.demo.admin_api import PREFIX
@@ -103,7 +103,7 @@ def _stage(folder: Path, archive: ArchiveUrl, screen: Screen) -> Iterator[Stage]
     with _running(etcd):
         settings.write_text(_SETTINGS.format(endpoint=etcd.endpoint, prefix=PREFIX, archive=archive))
         with _running(recorder):
-            keys, store = wiring.etcd_writer(etcd.endpoint), wiring.store(archive, S3())
+            keys, store = wiring.etcd_writer(etcd.endpoint), wiring.store(Settings(archive=archive))
             yield Stage(wiring.SystemClock(), screen, keys, recorder, store)
 
 

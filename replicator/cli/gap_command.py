@@ -122,7 +122,7 @@ def ack(shared: Shared, *, epoch: int, note: str, archive: ArchiveUrl | None, as
 
 def _store(shared: Shared, archive: ArchiveUrl | None) -> ObjectStore:
     settings = shared.settings(archive)
-    return wiring.store(wiring.archive_of(settings), settings.s3)
+    return wiring.store(settings)
 
 
 def _key_words(keys: list[Difference]) -> Iterator[str]:

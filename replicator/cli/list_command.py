@@ -95,7 +95,7 @@ def command(
 ) -> None:
     """Show what can be restored: every moment of every epoch; what lies between two epochs is a gap."""
     settings = shared.settings(archive)
-    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    store = wiring.store(settings)
     found = survey(store)
     shown = [one for one in found.coverage if _overlaps(one, since, until)]
     gaps = find_gaps(store, [one.epoch for one in shown])

@@ -119,7 +119,7 @@ def _target(moment: datetime | None, revision: int | None, *, latest: bool) -> T
 
 def _store(shared: Shared, archive: ArchiveUrl | None) -> ObjectStore:
     settings = shared.settings(archive)
-    return wiring.store(wiring.archive_of(settings), settings.s3)
+    return wiring.store(settings)
 
 
 def _tell(points: list[PointLine], document: PointLine | list[PointLine], *, as_json: bool) -> None:

@@ -79,7 +79,7 @@ def command(shared: Shared, *, yes: bool, archive: ArchiveUrl | None, as_json: b
             "no retention is set, so nothing may be deleted",
             hint="set retention.full in the file given by -c, or REPLICATOR_RETENTION_FULL=30d",
         )
-    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    store = wiring.store(settings)
     pruning = plan_pruning(store, rule, clock)
     objects = prune(store, rule, clock, pruning) if yes else pruning.doomed
     document = _document(pruning, objects, is_done=yes)

@@ -149,7 +149,7 @@ def command(shared: Shared, /, **words: Any) -> None:
         )
     settings = shared.settings(asked.archive)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
-    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    store = wiring.store(settings)
     target = asked.target(store)
     gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
     restored = restore(store, target, allow_gap=asked.allow_gap)

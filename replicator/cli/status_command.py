@@ -72,7 +72,7 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
     etcd is asked if a file is given by -c; the archive alone is enough for the rest.
     """
     settings = shared.settings(archive)
-    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    store = wiring.store(settings)
     found = survey(store)
     gaps = find_gaps(store, [one.epoch for one in found.coverage])
     etcd, trouble = None, None

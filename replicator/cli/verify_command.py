@@ -97,7 +97,7 @@ def command(shared: Shared, /, **words: Any) -> int:
             hint="--full reads all of the archive, --live asks etcd, --drill rehearses one restore",
         )
     settings = shared.settings(asked.archive)
-    store = wiring.store(wiring.archive_of(settings), settings.s3)
+    store = wiring.store(settings)
     live, drill = None, None
     with interruptible():
         full = _full(store, asked) if asked.full else None

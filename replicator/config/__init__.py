@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 from replicator.config import document
 from replicator.config.environment import override, suspects
 from replicator.config.reader import Reader
-from replicator.config.settings import S3, Apisix, Capture, EncryptedFields, Etcd, Settings, Snapshot
+from replicator.config.settings import (
+    S3,
+    Apisix,
+    Capture,
+    EncryptedFields,
+    Encryption,
+    Etcd,
+    Settings,
+    Snapshot,
+)
 from replicator.config.values import ArchiveUrl, Secret
 
 if TYPE_CHECKING:
@@ -20,6 +29,7 @@ __all__ = [
     "ArchiveUrl",
     "Capture",
     "EncryptedFields",
+    "Encryption",
     "Etcd",
     "Secret",
     "Settings",

@@ -81,6 +81,44 @@ class S3(Struct, frozen=True, kw_only=True):
         _together(access_key=self.access_key, secret_key=self.secret_key)
 
 
+class Encryption(Struct, frozen=True, kw_only=True):
+    """Encryption of every object before it leaves this process. Without a key, nothing is encrypted."""
+
+    key_file: Annotated[
+        str | None,
+        "File with keys: 32 random bytes each, in base64 or hexadecimal, one a line. The first one seals, "
+        "all of them open. Mode 0600.",
+    ] = None
+    kms_key_id: Annotated[
+        str | None,
+        "Key of AWS KMS that wraps the keys that objects are sealed with: its ARN; or its id or alias, in "
+        "the bucket's region. A `key_file` beside it only opens.",
+    ] = None
+    kms_old_key_ids: Annotated[
+        tuple[str, ...], "Keys of KMS that older objects were sealed under; they only open."
+    ] = ()
+    kms_endpoint: Annotated[
+        HttpUrl | None,
+        "URL of a service other than AWS's. The access keys of `s3` serve here too, if both services are "
+        "AWS's or neither is; else those of the AWS chain do.",
+    ] = None
+    allow_plaintext: Annotated[
+        bool,
+        "Whether objects that aren't encrypted are read as well: for an archive that was begun without a "
+        "key. Whoever may write to its store can then put in what they like.",
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Refuse settings that would have no effect, where somebody thinks that they encrypt."""
+        if self.kms_key_id is None and (self.kms_old_key_ids or self.kms_endpoint):
+            raise UsageError("settings of KMS are given, but no kms_key_id", hint="name the key that seals")
+        if self.allow_plaintext and self.key_file is None and self.kms_key_id is None:
+            raise UsageError(
+                "allow_plaintext is given, but neither key_file nor kms_key_id",
+                hint="name a key, or leave it out: without a key nothing is encrypted",
+            )
+
+
 class Capture(Struct, frozen=True, kw_only=True):
     """How changes are gathered into segments. A segment is one object, so one PUT."""
 
@@ -211,6 +249,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         "Where the history is kept: `s3://bucket/path` or `file:///directory`. One archive per source.",
     ] = None
     s3: S3 = S3()
+    encryption: Encryption = Encryption()
     capture: Capture = Capture()
     snapshot: Snapshot = Snapshot()
     metrics: Metrics = Metrics()

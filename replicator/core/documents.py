@@ -6,11 +6,12 @@ Each is one line of JSON whose last member, ``sha256``, is the digest of all byt
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
 from typing import TypeVar
 
 import msgspec
 
+from replicator.core.frame import DAMAGE_HINT
+from replicator.core.limits import UNREADABLE, Moment, Number, check_moments
 from replicator.core.records import Position  # noqa: TC001 (msgspec reads the annotations)
 from replicator.errors import ArchiveDamaged, UsageError
 
@@ -29,10 +30,14 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
         created_at: When the archive was made.
     """
 
-    format: int
+    format: Number
     archive_id: str
     prefix: str
-    created_at: datetime
+    created_at: Moment
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.created_at)
 
 
 class Follows(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +51,13 @@ class Follows(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     position: Position
-    through_revision: int
-    observed_through: datetime
+    through_revision: Number
+    observed_through: Moment
     segment: str
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_through)
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,10 +74,10 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     sha256: str
-    created: int
-    updated: int
-    deleted: int
-    same_value: int
+    created: Number
+    updated: Number
+    deleted: Number
+    same_value: Number
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +98,19 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
             that knew no gap records.
     """
 
-    epoch: int
+    epoch: Number
     reason: str
     cluster_id: str
-    base: int
-    observed_at: datetime
+    base: Number
+    observed_at: Moment
     snapshot: str
     writer: str
     follows: Follows | None = None
     gap: Gap | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_at)
 
 
 class GapAcknowledged(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,9 +122,13 @@ class GapAcknowledged(msgspec.Struct, frozen=True, kw_only=True):
         note: What they had to say.
     """
 
-    epoch: int
-    acknowledged_at: datetime
+    epoch: Number
+    acknowledged_at: Moment
     note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.acknowledged_at)
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +144,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
     holder: str
     process: str
-    term: int
+    term: Number
     silence_s: float
     standby: str = ""
 
@@ -145,11 +162,15 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     position: Position
-    through_revision: int
-    observed_through: datetime
+    through_revision: Number
+    observed_through: Moment
     writer: str
-    written_at: datetime
+    written_at: Moment
     lease: Lease | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_through, self.written_at)
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,12 +185,16 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
         pieces: How many pieces of the log were to go.
     """
 
-    epoch: int
-    through: int
-    pruned_at: datetime
+    epoch: Number
+    through: Number
+    pruned_at: Moment
     rule: dict[str, float | None]
-    snapshots: int
-    pieces: int
+    snapshots: Number
+    pieces: Number
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.pruned_at)
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,9 +210,13 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     position: Position
-    moment: datetime
+    moment: Moment
     note: str
-    made_at: datetime
+    made_at: Moment
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.moment, self.made_at)
 
 
 AnyDocument = Archive | Epoch | GapAcknowledged | Checkpoint | Pruned | Point
@@ -196,7 +225,12 @@ Document = TypeVar("Document", Archive, Epoch, GapAcknowledged, Checkpoint, Prun
 
 def encode(document: AnyDocument) -> bytes:
     """Return the document's bytes, sealed."""
-    text = msgspec.json.encode(document)[:-1]
+    return sealed(msgspec.json.encode(document))
+
+
+def sealed(text: bytes) -> bytes:
+    """Return the JSON object *text* with its own digest as its last member, and a newline."""
+    text = text[:-1]
     return text + _SEAL + hashlib.sha256(text).hexdigest().encode() + b'"}\n'
 
 
@@ -211,12 +245,12 @@ def decode(kind: type[Document], body: bytes, name: str) -> Document:
     if seal != hashlib.sha256(text).hexdigest().encode() + b'"}\n':
         raise ArchiveDamaged(
             f"{name} is damaged: its SHA-256 doesn't fit its bytes",
-            hint="bring the object back from a replica or an older version of the bucket",
+            hint=DAMAGE_HINT,
         )
     try:
         document = msgspec.json.decode(text + b"}", type=kind)
-    except msgspec.DecodeError as error:
-        raise ArchiveDamaged(f"{name} can't be read: {error}") from None
+    except UNREADABLE as error:
+        raise ArchiveDamaged(f"{name} can't be read: {error}", hint=DAMAGE_HINT) from None
     if isinstance(document, Archive) and document.format != FORMAT:
         raise UsageError(
             f"the archive has format {document.format}, and this version reads format {FORMAT}",

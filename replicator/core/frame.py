@@ -7,6 +7,7 @@ that a single changed, missing or added byte anywhere is noticed before anything
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -47,14 +48,24 @@ def pack(lines: Iterable[bytes]) -> bytes:
     return body.getvalue()
 
 
-def unpack(body: bytes, name: str) -> Iterator[bytes]:
+def unpack(body: bytes, name: str, limit_bytes: int | None = None) -> Iterator[bytes]:
     """Yield the text of the object *body* in chunks of about 1 MiB; *name* is for the error alone.
 
-    The trailer is verified before the first chunk.
+    The trailer is verified before the first chunk. A few bytes can hold a text of any length: who keeps what
+    this yields says how much of it can be meant, *limit_bytes*.
 
     Raises:
-        ArchiveDamaged: These aren't the bytes that were packed.
+        ArchiveDamaged: These aren't the bytes that were packed, or their text is too long.
     """
+    left_bytes = math.inf if limit_bytes is None else limit_bytes
+    for chunk in _chunks(body, name):
+        left_bytes -= len(chunk)
+        if left_bytes < 0:
+            raise _damaged(name, f"its text is longer than {limit_bytes} bytes")
+        yield chunk
+
+
+def _chunks(body: bytes, name: str) -> Iterator[bytes]:
     frame = memoryview(body)[:-TRAILER_BYTES]
     if body[-TRAILER_BYTES:] != _TRAILER_HEAD + hashlib.sha256(frame).digest():
         raise _damaged(name, "its SHA-256 doesn't fit its bytes")

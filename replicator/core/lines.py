@@ -7,14 +7,14 @@ line's last member), else as a JSON string (``value_text``), else as base64 (``v
 from __future__ import annotations
 
 import re
-from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from replicator.core.limits import LINE_BYTES, UNREADABLE, Lease, Moment, Number, is_sound
 from replicator.core.records import Batch, Event, Record, Window
-from replicator.errors import ArchiveDamaged
+from replicator.errors import ArchiveDamaged, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +30,15 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     """A line as it is written; which members it has depends on what it says (docs/format.md)."""
 
     op: Literal["put", "delete"] | None = None
-    observed_at: datetime | None = None
-    not_before: datetime | None = None
-    not_after: datetime | None = None
+    observed_at: Moment | None = None
+    not_before: Moment | None = None
+    not_after: Moment | None = None
     key: str | None = None
     key_base64: bytes | None = None
-    create_revision: int = -1
-    mod_revision: int = -1
-    version: int = -1
-    lease: int = -1
+    create_revision: Number = -1
+    mod_revision: Number = -1
+    version: Number = -1
+    lease: Lease = -1
     value_text: str | None = None
     value_base64: bytes | None = None
     value: Raw | UnsetType = UNSET
@@ -50,7 +50,7 @@ _decoder = msgspec.json.Decoder(Line)
 
 def encode_record(key: bytes, record: Record) -> bytes:
     """Return a snapshot's line for one key, with its newline."""
-    return _encoder.encode(_put(key, record)) + b"\n"
+    return _encoded(_put(key, record))
 
 
 def encode_batch(batch: Batch) -> Iterator[bytes]:
@@ -62,7 +62,7 @@ def encode_batch(batch: Batch) -> Iterator[bytes]:
         line.observed_at = batch.observed_at
         if window is not None:
             line.not_before, line.not_after = window.not_before, window.not_after
-        yield _encoder.encode(line) + b"\n"
+        yield _encoded(line)
 
 
 def decode_records(text: bytes, name: str) -> Iterator[tuple[bytes, Record]]:
@@ -89,13 +89,16 @@ def batch_of(first: Line, events: list[Event], name: str) -> Batch:
     """Return the batch whose first line is *first*.
 
     Raises:
-        ArchiveDamaged: The line has no stamp.
+        ArchiveDamaged: The line has no stamp, or one that is none.
     """
-    if first.observed_at is None:
+    if first.observed_at is None or not is_sound(first.observed_at):
         raise ArchiveDamaged(f"{name} is damaged: revision {first.mod_revision} has no time")
     window = None
     if first.not_before is not None and first.not_after is not None:
-        window = Window(first.not_before, first.not_after)
+        try:
+            window = Window(first.not_before, first.not_after)
+        except ValueError as error:
+            raise ArchiveDamaged(f"{name} is damaged: revision {first.mod_revision} has {error}") from None
     return Batch(first.mod_revision, first.observed_at, tuple(events), window)
 
 
@@ -150,11 +153,25 @@ def _named(key: bytes) -> Line:
         return Line(key_base64=key)
 
 
+def _encoded(line: Line) -> bytes:
+    text = _encoder.encode(line) + b"\n"
+    if len(text) > LINE_BYTES:
+        raise UsageError(
+            f"the value of {line.key or line.key_base64!r} at revision {line.mod_revision} is too long to be "
+            f"recorded: {len(text)} bytes of text, and {LINE_BYTES} at most",
+            hint="lower etcd's --max-request-bytes to 10 MiB or less, as etcd advises, and shorten the value",
+        )
+    return text
+
+
 def _decode(text: bytes, name: str) -> list[Line]:
     try:
-        return _decoder.decode_lines(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        lines = _decoder.decode_lines(text)
+    except UNREADABLE as error:
         raise ArchiveDamaged(f"{name} is damaged: a line can't be read ({type(error).__name__})") from None
+    if len(lines) != text.count(b"\n"):
+        raise ArchiveDamaged(f"{name} is damaged: it has empty lines")
+    return lines
 
 
 def _key(line: Line) -> bytes:

@@ -6,18 +6,20 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from replicator.core.limits import INT64_MAX, is_sound
+
 ARCHIVE = "archive.json"
 CHECKPOINT = "checkpoint.json"
 POINTS = "points/"
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
-_LOG = re.compile(r"e(\d{8})/log/(\d{20})\.jsonl\.zst")
 _MERGED = re.compile(
-    r"e(\d{8})/merged/(\d{20})-(\d{20})@(\d{8}T\d{6}\.\d{6}Z)--(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst"
+    r"e(\d{8})/merged/(\d{20})-(\d{20})@(\d{8}T\d{6}\.\d{6}Z)--(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst", re.ASCII
 )
 _POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_PRUNED = re.compile(r"e(\d{8})/pruned/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.json")
-_SNAPSHOT = re.compile(r"e(\d{8})/snapshots/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst")
+_PRUNED = re.compile(r"e(\d{8})/pruned/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.json", re.ASCII)
+_LOG = re.compile(r"e(\d{8})/log/(\d{20})\.jsonl\.zst", re.ASCII)
+_SNAPSHOT = re.compile(r"e(\d{8})/snapshots/(\d{20})@(\d{8}T\d{6}\.\d{6}Z)\.jsonl\.zst", re.ASCII)
 
 
 class LogName(NamedTuple):
@@ -134,7 +136,9 @@ def snapshot_folder(epoch: int) -> str:
 def parse_log(name: str) -> LogName | None:
     """Return what *name* says, or None if it isn't a segment's: strangers in a bucket are passed over."""
     match = _LOG.fullmatch(name)
-    return LogName(int(match[1]), int(match[2])) if match else None
+    if match is None or int(match[2]) > INT64_MAX:
+        return None
+    return LogName(int(match[1]), int(match[2]))
 
 
 def parse_merged(name: str) -> MergedName | None:
@@ -144,7 +148,7 @@ def parse_merged(name: str) -> MergedName | None:
         return None
     epoch, after, last = map(int, match.group(1, 2, 3))
     begun_at, ended_at = _moment(match[4]), _moment(match[5])
-    if begun_at is None or ended_at is None or last <= after:
+    if begun_at is None or ended_at is None or not after < last <= INT64_MAX:
         return None
     return MergedName(epoch, after, last, begun_at, ended_at)
 
@@ -153,7 +157,7 @@ def parse_snapshot(name: str) -> SnapshotName | None:
     """Return what *name* says, or None if it isn't a snapshot's, or is a base's."""
     match = _SNAPSHOT.fullmatch(name)
     observed_at = _moment(match[3]) if match else None
-    if match is None or observed_at is None:
+    if match is None or observed_at is None or int(match[2]) > INT64_MAX:
         return None
     return SnapshotName(int(match[1]), int(match[2]), observed_at)
 
@@ -162,13 +166,14 @@ def parse_pruned(name: str) -> PrunedName | None:
     """Return what *name* says, or None if it isn't a record's of retention."""
     match = _PRUNED.fullmatch(name)
     pruned_at = _moment(match[3]) if match else None
-    if match is None or pruned_at is None:
+    if match is None or pruned_at is None or int(match[2]) > INT64_MAX:
         return None
     return PrunedName(int(match[1]), int(match[2]), pruned_at)
 
 
 def _moment(text: str) -> datetime | None:
     try:
-        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+        moment = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
+    return moment if is_sound(moment) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
 from itertools import chain, count, groupby
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -10,7 +9,17 @@ import msgspec
 
 from replicator.core import frame, lines
 from replicator.core.documents import FORMAT
-from replicator.core.records import Window  # noqa: TC001 (msgspec reads the annotations)
+from replicator.core.limits import (
+    LINE_BYTES,
+    SEGMENT_BYTES,
+    SEGMENT_LINES,
+    STATE_BYTES,
+    UNREADABLE,
+    Moment,
+    Number,
+    check_moments,
+)
+from replicator.core.records import EVENT_OVERHEAD_BYTES, Window
 from replicator.core.state import State
 from replicator.core.state import digest_of as state_digest
 from replicator.errors import ArchiveDamaged
@@ -18,7 +27,9 @@ from replicator.errors import ArchiveDamaged
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from replicator.core.records import Batch
+    from replicator.core.records import Batch, Event
+
+_HEADER_BYTES = 1 << 20  # a few hundred, and never as much as a chunk
 
 Kind = Literal["segment", "snapshot", "merged", "gap"]
 
@@ -38,10 +49,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Kind
     archive_id: str
-    epoch: int
-    revision: int
+    epoch: Number
+    revision: Number
     writer: str
-    format: int = FORMAT
+    format: Number = FORMAT
 
 
 class SegmentFooter(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,13 +68,17 @@ class SegmentFooter(msgspec.Struct, frozen=True, kw_only=True):
         previous: SHA-256 of the segment before this one, or of the base snapshot for an epoch's first.
     """
 
-    events: int
-    last_revision: int
-    through_revision: int
-    observed_at: datetime
-    observed_through: datetime
+    events: Number
+    last_revision: Number
+    through_revision: Number
+    observed_at: Moment
+    observed_through: Moment
     state_digest: str
     previous: str
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_at, self.observed_through)
 
 
 class SnapshotFooter(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +93,16 @@ class SnapshotFooter(msgspec.Struct, frozen=True, kw_only=True):
         window: Where the commit of this revision must lie if it arrived late.
     """
 
-    keys: int
-    through_revision: int
-    observed_through: datetime
+    keys: Number
+    through_revision: Number
+    observed_through: Moment
     state_digest: str
     segment: str = ""
     window: Window | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.observed_through)
 
     def anchor(self, digest: str) -> str:
         """Return what the next segment must name as its previous; *digest* is this snapshot's own."""
@@ -124,7 +143,7 @@ def decode_segment(body: bytes, name: str) -> Segment:
     Raises:
         ArchiveDamaged: The bytes aren't those that `encode_segment` wrote.
     """
-    text = Text(body, name)
+    text = Text(body, name, SEGMENT_BYTES)
     header = text.header("segment", Header)
     batches = tuple(batches_of(text.blocks(), name))
     footer = text.footer(SegmentFooter)
@@ -154,6 +173,8 @@ def decode_snapshot(body: bytes, name: str) -> Snapshot:
     for block in text.blocks():
         for key, record in lines.decode_records(block, name):
             state.add(key, record)
+        held_bytes = state.size_bytes + len(state) * EVENT_OVERHEAD_BYTES
+        text.expect(held_bytes <= STATE_BYTES, "it has more keys and values than etcd can hold")
     footer = text.footer(SnapshotFooter)
     text.expect(len(state) == footer.keys, "its footer counts other keys")
     text.expect(state.digest == footer.state_digest, "its state doesn't give the digest in its footer")
@@ -180,9 +201,9 @@ def inspect_snapshot(body: bytes, name: str) -> tuple[Header, SnapshotFooter, st
 class Text:
     """The three parts of an object's text, in one pass and never whole in memory: header, blocks, footer."""
 
-    def __init__(self, body: bytes, name: str) -> None:
+    def __init__(self, body: bytes, name: str, limit_bytes: int | None = None) -> None:
         self._name = name
-        self._chunks = frame.unpack(body, name)
+        self._chunks = frame.unpack(body, name, limit_bytes)
         self._rest = b""
 
     def header(self, kind: Kind, form: type[_Headed]) -> _Headed:
@@ -190,6 +211,7 @@ class Text:
         while b"\n" not in self._rest:
             chunk = next(self._chunks, b"")
             self.expect(chunk != b"", "its text has no first line")
+            self.expect(len(self._rest) <= _HEADER_BYTES, "its first line has no end")
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         header = self.part(line, form)
@@ -198,12 +220,25 @@ class Text:
 
     def blocks(self) -> Iterator[bytes]:
         """Yield whole lines, many at once; the last line is held back for `footer`."""
-        for chunk in chain((b"",), self._chunks):
+        for chunk in chain((b"",), self._whole_lines()):
             text = self._rest + chunk
             end = text.rfind(b"\n", 0, text.rfind(b"\n") if b"\n" in text else 0) + 1
             self._rest = text[end:]
             if end:
                 yield text[:end]
+
+    def _whole_lines(self) -> Iterator[bytes]:
+        """Yield the chunks, joined up to one that ends a line: to join each to the rest is quadratic."""
+        held: list[bytes] = []
+        held_bytes = 0
+        for chunk in self._chunks:
+            self.expect(held_bytes <= LINE_BYTES, "a line has no end")
+            held.append(chunk)
+            held_bytes += len(chunk)
+            if b"\n" in chunk:
+                yield b"".join(held)
+                held, held_bytes = [], 0
+        yield b"".join(held)
 
     def footer(self, kind: type[_Part]) -> _Part:
         """Return the last line; call this when `blocks` is through."""
@@ -219,7 +254,7 @@ class Text:
         """Return what *line* says, if it is one of *kind*."""
         try:
             return msgspec.json.decode(line, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise ArchiveDamaged(
                 f"{self._name} is damaged: its {kind.__name__} can't be read", hint=frame.DAMAGE_HINT
             ) from None
@@ -227,10 +262,21 @@ class Text:
 
 def batches_of(blocks: Iterable[bytes], name: str) -> Iterator[Batch]:
     """Group the events of a segment, whose lines are *blocks*, by revision, as they were written."""
-    pairs = chain.from_iterable(lines.decode_events(block, name) for block in blocks)
+    pairs = chain.from_iterable(_events(blocks, name))
     for _, group in groupby(pairs, key=lambda pair: pair[0].mod_revision):
         (first, event), *others = group
         yield lines.batch_of(first, [event, *(event for _, event in others)], name)
+
+
+def _events(blocks: Iterable[bytes], name: str) -> Iterator[Iterator[tuple[lines.Line, Event]]]:
+    events = 0
+    for block in blocks:
+        events += block.count(b"\n")
+        if events > SEGMENT_LINES:
+            raise ArchiveDamaged(
+                f"{name} is damaged: it has more than {SEGMENT_LINES} events", hint=frame.DAMAGE_HINT
+            )
+        yield lines.decode_events(block, name)
 
 
 def line_of(part: msgspec.Struct) -> bytes:

@@ -6,6 +6,8 @@ from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
 
 import msgspec
 
+from replicator.core.limits import Moment, Number, check_moments
+
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """What a key holds after a put, as etcd's KeyValue has it.
@@ -35,8 +37,12 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 class Window(msgspec.Struct, frozen=True):
     """The time within which a late batch must have been committed: after *not_before*, until *not_after*."""
 
-    not_before: datetime
-    not_after: datetime
+    not_before: Moment
+    not_after: Moment
+
+    def __post_init__(self) -> None:
+        """Refuse times that can't be reckoned with."""
+        check_moments(self.not_before, self.not_after)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -61,8 +67,8 @@ class Position(msgspec.Struct, frozen=True, order=True):
     Positions order first by epoch. Revision 0 is the empty keyspace.
     """
 
-    epoch: int
-    revision: int
+    epoch: Number
+    revision: Number
 
 
 def size_bytes(batch: Batch) -> int:

@@ -69,6 +69,9 @@ def look(store: ObjectStore) -> Seen:
         body = store.get(names.CHECKPOINT)
     except ObjectMissing:
         return Seen(None, None)
+    except ArchiveDamaged:  # not even its bytes can be had, so nobody could ever replace it: it is a hint
+        store.delete(names.CHECKPOINT)
+        return Seen(None, None)
     try:
         return Seen(body, documents.decode(Checkpoint, body, names.CHECKPOINT))
     except ArchiveDamaged:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from replicator.core import documents, names
 from replicator.core.documents import Archive, Checkpoint, Epoch
+from replicator.core.frame import DAMAGE_HINT
+from replicator.core.limits import EPOCHS
 from replicator.core.names import SnapshotName
 from replicator.core.pieces import path
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
@@ -75,13 +77,22 @@ def read_checkpoint(store: ObjectStore) -> Checkpoint | None:
 
 
 def read_epochs(store: ObjectStore) -> Iterator[Epoch]:
-    """Yield all epochs in order; their numbers have no holes."""
+    """Yield all epochs in order; their numbers have no holes.
+
+    Raises:
+        ArchiveDamaged: One of them is damaged, is another's, or there are more than anybody has opened.
+    """
     for number in count(1):
         name = names.epoch_document(number)
         try:
-            yield documents.decode(Epoch, store.get(name), name)
+            epoch = documents.decode(Epoch, store.get(name), name)
         except ObjectMissing:
             return
+        if number > EPOCHS:
+            raise ArchiveDamaged(f"the archive has more than {EPOCHS} epochs", hint=DAMAGE_HINT)
+        if epoch.epoch != number:
+            raise ArchiveDamaged(f"{name} holds another epoch: number {epoch.epoch}", hint=DAMAGE_HINT)
+        yield epoch
 
 
 def snapshots(store: ObjectStore, epoch: Epoch) -> Iterator[SnapshotName]:

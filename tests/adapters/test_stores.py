@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from servers.clock import SteppedClock
+from servers.keys import keys
 from servers.proxy import Fault, at_random
 
 from replicator.adapters.directory import DirectoryStore
 from replicator.adapters.retrying import Retrying
-from replicator.errors import ObjectChanged, ObjectExists, ObjectMissing
+from replicator.adapters.sealed import SealedStore
+from replicator.core.limits import DOCUMENT_BYTES
+from replicator.errors import ArchiveDamaged, ObjectChanged, ObjectExists, ObjectMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +50,19 @@ NAMES = sorted(
 # How a store of each service is opened, the service, and a proxy in front of it: fixtures.
 SERVICES = {"s3": ("open_s3", "s3_server", "proxy"), "ceph": ("open_rgw", "rgw", "rgw_proxy")}
 ON_CEPH = [pytest.param(name, marks=pytest.mark.ceph) for name in ("ceph", "ceph that fails")]
+ENCRYPTED = [f"{inner}, encrypted" for inner in ("directory", "s3", "s3 that fails")]
 
 
-@pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH])
+@pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH, *ENCRYPTED])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    service, _, fails = request.param.partition(" that ")
+    """Return an empty store."""
+    inner, encrypted, _ = request.param.partition(", encrypted")
+    opened = _opened(inner, request, tmp_path)
+    return SealedStore(opened, keys()) if encrypted else opened
+
+
+def _opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    service, _, fails = kind.partition(" that ")
     if service == "directory":
         return DirectoryStore(tmp_path / "archive")
     open_store, server, proxy = map(request.getfixturevalue, SERVICES[service])
@@ -199,6 +210,14 @@ def test_counting_together_loses_no_count(store: ObjectStore, request: pytest.Fi
     assert together(8, count) == [None] * 8
     total = int(store.get("counter").split()[0])
     assert total >= 16 if "fails" in request.node.name else total == 16
+
+
+def test_a_document_that_is_none_is_not_read_into_memory(store: ObjectStore) -> None:
+    store.create("e00000001/epoch.json", bytes(DOCUMENT_BYTES + 1))
+    store.create("e00000001/log/1.jsonl.zst", bytes(DOCUMENT_BYTES + 1))
+    with pytest.raises(ArchiveDamaged, match=r"e00000001/epoch\.json is damaged: a document is at most"):
+        store.get("e00000001/epoch.json")
+    assert len(store.get("e00000001/log/1.jsonl.zst")) == DOCUMENT_BYTES + 1
 
 
 NOT_NAMES = [

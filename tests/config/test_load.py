@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.config import ArchiveUrl, EncryptedFields, Secret, Settings, load
+from replicator.config import ArchiveUrl, EncryptedFields, Encryption, Secret, Settings, load
 from replicator.config.keys import known
 from replicator.config.reader import expand, literal
 from replicator.config.settings import NOT_YET
-from replicator.config.values import Listen
+from replicator.config.values import HttpUrl, Listen
 from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
@@ -41,6 +41,12 @@ s3:
   access_key: AKIA
   secret_key: 0123
   sse_kms_key_id:
+encryption:
+  key_file: keys.txt
+  kms_key_id: alias/archive
+  kms_old_key_ids: [alias/old]
+  kms_endpoint: https://kms.example.com/
+  allow_plaintext: true
 capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
 snapshot: {cron_spec: "@every 1h30m"}
 metrics: {listen: "[::1]:9465"}
@@ -96,6 +102,13 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert settings.s3.use_path_style
     assert Secret("0123") == settings.s3.secret_key
     assert settings.s3.sse_kms_key_id is None
+    assert settings.encryption == Encryption(
+        key_file="keys.txt",
+        kms_key_id="alias/archive",
+        kms_old_key_ids=("alias/old",),
+        kms_endpoint=HttpUrl("https://kms.example.com"),
+        allow_plaintext=True,
+    )
     assert timedelta(0) == settings.capture.flush_interval
     assert settings.capture.flush_bytes == 524_288
     assert settings.capture.spool == "/spool"
@@ -141,7 +154,7 @@ def test_what_is_left_out_has_its_default(text: str, file: Path) -> None:
         (
             "<<: {}",
             "1: unknown setting <<",
-            "known here: etcd, archive, s3, capture, snapshot, metrics, retention, apisix",
+            "known here: etcd, archive, s3, encryption, capture, snapshot, metrics, retention, apisix",
         ),
         (
             "apisix:\n  encrypt_fields:\n    jwt-auth:\n      consumer_shcema: [a]",
@@ -198,6 +211,14 @@ def test_a_setting_is_not_both_known_and_not_yet() -> None:
         ("etcd: {key: k}", "1: etcd: cert and key go together"),
         ("etcd: {cacert: c}", "1: etcd: certificates are given, but the endpoints are http"),
         ("s3: {access_key: k}", "1: s3: access_key and secret_key go together"),
+        (
+            "encryption: {kms_endpoint: http://a}",
+            "1: encryption: settings of KMS are given, but no kms_key_id",
+        ),
+        (
+            "encryption: {allow_plaintext: true}",
+            "1: encryption: allow_plaintext is given, but neither key_file nor kms_key_id",
+        ),
         ("s3:\n  use_path_style: on", '2: s3.use_path_style: "on" is neither true nor false'),
         ("archive: /var/lib", '1: archive: "/var/lib" is a path, not a URL'),
         ("capture:\n  flush_interval: 1", '2: capture.flush_interval: "1" is no duration'),

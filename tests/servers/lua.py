@@ -12,7 +12,7 @@ import pytest
 from servers.etcd import ROOT, fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
 sys.setrecursionlimit(10_000)  # values nest up to 1,000 levels deep, and json and == recurse
@@ -22,24 +22,46 @@ class LyamlRefused(Exception):
     """The parser doesn't take the text; the message is its own."""
 
 
-@pytest.fixture(scope="session")
-def lyaml(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Any]:
-    """Return a function from the bytes of a YAML file to what lyaml reads there.
+class Lyaml:
+    """A parser under way, in a process of its own; call it with the bytes of a YAML file.
 
-    It raises LyamlRefused. What JSON can't say comes marked, as lyaml_to_json.lua tells.
+    It returns what lyaml reads there, or raises LyamlRefused. What JSON can't say comes marked, as
+    lyaml_to_json.lua tells.
     """
-    environment = os.environ | _paths(fetched("lua"))
-    folder = tmp_path_factory.mktemp("lyaml")
-    command = [fetched("lua") / "usr/bin/lua5.1", ROOT / "tests/tools/lyaml_to_json.lua", folder / "text"]
 
-    def read(text: bytes) -> Any:
-        (folder / "text").write_bytes(text)
-        answer = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
-        if answer.returncode != 0:
-            raise LyamlRefused(answer.stderr.decode(errors="replace").strip())
-        return json.loads(answer.stdout)
+    def __init__(self) -> None:
+        root = fetched("lua")
+        self._process = subprocess.Popen(
+            [root / "usr/bin/lua5.1", ROOT / "tests/tools/lyaml_to_json.lua", "--serve"],
+            env=os.environ | _paths(root),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
-    return read
+    def __call__(self, text: bytes) -> Any:
+        """Return what lyaml reads from *text*."""
+        into, out = self._process.stdin, self._process.stdout
+        assert into is not None
+        assert out is not None
+        into.write(b"%d\n%s" % (len(text), text))
+        into.flush()
+        verdict, length = out.readline().split()
+        answer = out.read(int(length)).decode(errors="replace")
+        if verdict == b"refused":
+            raise LyamlRefused(answer.strip())
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def lyaml() -> Iterator[Lyaml]:
+    """Return the parser that all tests of a session share."""
+    parser = Lyaml()
+    yield parser
+    parser.close()
 
 
 def _paths(root: Path) -> dict[str, str]:

@@ -71,7 +71,9 @@ def refusal(status: int, code: str) -> Answer:
     return Answer(status, f"<Error><Code>{code}</Code><Message>told so</Message></Error>".encode())
 
 
-class _Quiet(MotoRequestHandler):
+class Quiet(MotoRequestHandler):
+    """A handler that says nothing on stderr."""
+
     disable_nagle_algorithm = True
 
     def log(self, *_: object) -> None:
@@ -82,7 +84,7 @@ class _Quiet(MotoRequestHandler):
 def running_s3() -> Iterator[S3Server]:
     """Serve S3 on a free port of the loopback."""
     application = _AtomicPut(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="moto", daemon=True)
     thread.start()
     try:
