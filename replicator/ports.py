@@ -103,7 +103,10 @@ class Source(Protocol):
         """
 
     def watch(self, after: int) -> Iterator[Delivery]:
-        """Yield all that happens after revision *after*; ends when `interrupt` is called.
+        """Begin to watch what happens after revision *after*, and return that; it ends with `interrupt`.
+
+        The watch stands when this returns: what is then found to be so, such as a state that is compared, is
+        of the very etcd whose events follow, which is the one that `status` was asked of. `status` ends it.
 
         Raises:
             Compacted: etcd no longer holds what follows *after*.

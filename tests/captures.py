@@ -118,10 +118,12 @@ class ModelSource:
         yield from held
 
     def watch(self, after: int) -> Iterator[Delivery]:
-        """Yield what happens after *after*, with a bookmark behind it each time."""
-        connection, cursor = self._connection, after
-        if cursor < self._compacted:
+        """Return what happens after *after*, with a bookmark behind it each time."""
+        if after < self._compacted:
             raise Compacted
+        return self._deliveries(self._connection, after)
+
+    def _deliveries(self, connection: int, cursor: int) -> Iterator[Delivery]:
         while True:
             with self._changed:
                 self._changed.wait_for(

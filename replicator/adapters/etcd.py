@@ -50,6 +50,7 @@ class EtcdSource:
         self._has_connected = False
         self._version = ""
         self._watch: Watch | None = None
+        self._status: SourceStatus | None = None
         self._interrupted = threading.Event()
 
     def status(self) -> SourceStatus:
@@ -94,20 +95,28 @@ class EtcdSource:
                 start = page.kvs[-1].key + b"\0"
 
     def watch(self, after: int) -> Iterator[Delivery]:
-        """Yield all that happens under the prefix after revision *after*; ends when `interrupt` is called.
+        """Return all that happens under the prefix after revision *after*: see `Source.watch`.
 
         Raises:
             Compacted: etcd no longer holds what follows *after*.
-            SourceUnavailable: The stream was lost, or the watch refused.
+            SourceUnavailable: The watch was refused; or, later, the stream was lost.
         """
         connection = self._connected()
+        bounds = (self._prefix, end_of(self._prefix))
+        watch = Watch(connection, bounds, self._clock, asks=answers_progress_truly(self._version))
+        if self._interrupted.is_set():
+            return iter(())
+        self._watch = watch
         with self._failing(connection):
-            bounds = (self._prefix, end_of(self._prefix))
-            self._watch = Watch(connection, bounds, self._clock, asks=answers_progress_truly(self._version))
-            if self._interrupted.is_set():
-                return
+            self._check_same(watch.begin(after))
+        return self._deliveries(connection, watch, after)
+
+    def _deliveries(self, connection: Connection, watch: Watch, after: int) -> Iterator[Delivery]:
+        if self._interrupted.is_set():  # between the two lines above
+            watch.finish()
+        with self._failing(connection):
             try:
-                yield from self._watch.deliveries(after)
+                yield from watch.deliveries(after)
             except (grpc.RpcError, SourceUnavailable):
                 if not self._interrupted.is_set():
                     raise
@@ -115,8 +124,9 @@ class EtcdSource:
     def interrupt(self) -> None:
         """End the watch for good, once it has yielded what etcd holds by now; see `Source.interrupt`."""
         self._interrupted.set()
-        if self._watch is not None:
-            self._watch.finish()
+        watch = self._watch
+        if watch is not None:
+            watch.finish()
 
     def neighbour(self) -> bytes | None:
         """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""
@@ -127,6 +137,9 @@ class EtcdSource:
         return kvs[0].key if kvs else None
 
     def _connect(self, patience_s: float) -> SourceStatus:
+        if self._watch is not None:
+            self._watch.end()
+            self._watch = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -137,12 +150,21 @@ class EtcdSource:
             bounds = {"key": self._prefix, "range_end": end_of(self._prefix)}
             header = connection.range(patience_s, **bounds, limit=1, keys_only=True).header
         self._has_connected = True
-        return SourceStatus(
+        self._status = SourceStatus(
             cluster_id=f"{header.cluster_id:x}",
             version=self._version,
             head=header.revision,
             tells_progress=answers_progress_truly(self._version),
         )
+        return self._status
+
+    def _check_same(self, header: Any) -> None:
+        """Make sure that who began the watch is who told where it stands: gRPC reconnects without a word."""
+        known = self._status
+        if known and (f"{header.cluster_id:x}" != known.cluster_id or header.revision < known.head):
+            raise SourceUnavailable(
+                f"etcd at {self._connected().endpoint} was exchanged while it was asked", hint=UNREACHABLE
+            )
 
     def _page(self, start: bytes, revision: int, size: PageSize) -> Any:
         """Return the page from *start*; a smaller one than *size* says, if that is more than can be sent."""

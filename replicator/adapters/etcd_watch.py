@@ -57,6 +57,7 @@ class Watch:
         self._last: int | None = None
         self._heads: deque[tuple[datetime, int]] = deque()
         self._call: Any = None
+        self._asking = threading.Thread(target=self._ask, name="etcd-progress", daemon=True)
 
     def finish(self) -> None:
         """Let `deliveries` end once it has yielded all that etcd holds by now; may be called from any thread.
@@ -65,30 +66,57 @@ class Watch:
         """
         self._finishing.set()
 
-    def deliveries(self, after: int) -> Iterator[Delivery]:
-        """Yield whole revisions after *after*, in order, and bookmarks.
+    def begin(self, after: int) -> Any:
+        """Let etcd begin to watch what follows revision *after*; `deliveries` is next, or `end`.
+
+        Returns the header of etcd's answer: which cluster it is, and at which revision.
 
         Raises:
-            Compacted: etcd no longer holds what follows *after*.
-            SourceUnavailable: etcd refused or ended the watch, or never began it.
+            Compacted: etcd no longer holds that.
+            SourceUnavailable: etcd refused the watch, or never began it.
             grpc.RpcError: The stream or etcd's other answers failed.
         """
         # To start at a revision that we know makes a compaction right behind it an error on all versions.
         self._requests.put(self._create(max(after, 1)))
         self._call = self._connection.watch(iter(self._requests.get, None))
         self._heard_at = self._clock.monotonic()
-        asking = threading.Thread(target=self._ask, name="etcd-progress", daemon=True)
-        asking.start()
+        self._asking.start()
+        try:
+            first = next(self._call)
+        except grpc.RpcError as error:
+            self.end()
+            raise self._loss or error from None
+        if first.canceled:
+            self.end()
+            raise _refusal(first)
+        self._is_created = True
+        return first.header
+
+    def deliveries(self, after: int) -> Iterator[Delivery]:
+        """Yield whole revisions after *after*, as `begin` was told, in order, and bookmarks.
+
+        Raises:
+            Compacted: etcd no longer holds what follows *after*.
+            SourceUnavailable: etcd ended the watch.
+            grpc.RpcError: The stream or etcd's other answers failed.
+        """
         try:
             yield from self._received(after)
         except grpc.RpcError as error:
             raise self._loss or error from None
         finally:
-            self._ended.set()
-            self._finishing.set()
-            self._call.cancel()
-            self._requests.put(None)
-            asking.join()
+            self.end()
+
+    def end(self) -> None:
+        """End the stream at once; that it has ended is no error."""
+        if self._call is None:
+            return
+        self._ended.set()
+        self._finishing.set()
+        self._call.cancel()
+        self._requests.put(None)
+        if self._asking is not threading.current_thread():
+            self._asking.join()
 
     def _create(self, start_revision: int) -> Any:
         key, range_end = self._bounds
@@ -150,7 +178,6 @@ class Watch:
     def _received(self, cursor: int) -> Iterator[Delivery]:
         held: list[Any] = []
         for response in self._call:
-            self._is_created = True
             if response.canceled:
                 raise _refusal(response)
             held.extend(response.events)

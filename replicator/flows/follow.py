@@ -12,7 +12,7 @@ from replicator.flows.lineage import break_in_lineage
 from replicator.flows.tip import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from threading import Event
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replicator.flows.inbox import Inbox
     from replicator.flows.link import Link
     from replicator.flows.tip import Tip
-    from replicator.ports import SourceStatus
+    from replicator.ports import Delivery, SourceStatus
 
 # A bookmark comes each second. After a longer silence what arrives may be old: the inbox was full, the
 # process was suspended, the network stood still.
@@ -62,10 +62,13 @@ class Follower:
                 self._await_seal()
                 asked_at = self._link.clock.now()
                 status = self._link.source.status()
+                asked = Window(asked_at, self._link.clock.now())
+                # The watch first: else etcd could be exchanged between the comparison and the watch.
+                deliveries = self._begin()
                 reason = break_in_lineage(self._link.source, status, self._tip, self._cursor)
-                if reason is not None:
-                    return reason
-                self._watch(status, Window(asked_at, self._link.clock.now()))
+                if reason is not None or deliveries is None:
+                    return reason or "compacted"
+                self._watch(deliveries, status, asked)
             except Compacted:
                 return "compacted"
             except SourceUnavailable as error:
@@ -76,6 +79,13 @@ class Follower:
                 self._stopping.wait(self._delay_s)
                 self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
         return None
+
+    def _begin(self) -> Iterable[Delivery] | None:
+        """Begin to watch what follows the cursor; None if etcd no longer holds that."""
+        try:
+            return self._link.source.watch(self._cursor)
+        except Compacted:
+            return None
 
     def _await_seal(self) -> None:
         """Let all that came be sealed, so that the lineage is compared at the cursor itself.
@@ -88,10 +98,11 @@ class Follower:
             if self._stopping.wait(_SEAL_POLL_S):
                 return
 
-    def _watch(self, status: SourceStatus, asked: Window) -> None:
-        """Watch until the stream ends; what was committed by *status* comes late.
+    def _watch(self, deliveries: Iterable[Delivery], status: SourceStatus, asked: Window) -> None:
+        """Take *deliveries* until they end; what was committed by *status* comes late.
 
         Args:
+            deliveries: What the watch gives.
             status: What etcd said of itself.
             asked: Between these moments it said so.
         """
@@ -101,7 +112,7 @@ class Follower:
             self._observe(Watermark(status.head, asked.not_before))
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
         seen_whole_at = asked.not_before if status.tells_progress else None
-        for delivery in self._link.source.watch(self._cursor):
+        for delivery in deliveries:
             self._lost_at = None
             self._delay_s = _FIRST_DELAY_S  # a stream that ends before it says anything is none
             late = [revision for revision in delivery.revisions if revision[0] <= status.head]

@@ -92,7 +92,7 @@ class Snapshots:
                 return
             self._waiting = None
             self._under_way = threading.Thread(
-                target=self._make, args=(cut, end.anchor), name="snapshot", daemon=True
+                target=self._make, args=(cut, end), name="snapshot", daemon=True
             )
             self._under_way.start()
 
@@ -112,9 +112,16 @@ class Snapshots:
         tip.snapshot_revision, tip.tail_bytes, self._was_missed = tip.state.revision, 0, False
         return True
 
-    def _make(self, cut: _Cut, anchor: str) -> None:
+    def _make(self, cut: _Cut, end: LogEnd) -> None:
         name = str(cut.name)
-        footer = msgspec.structs.replace(cut.footer, segment=anchor)
+        # It promises no more than the log that leads to it: another writer may go on from there, and stamp
+        # by that.
+        footer = msgspec.structs.replace(
+            cut.footer,
+            segment=end.anchor,
+            through_revision=end.watermark.revision,
+            observed_through=end.watermark.moment,
+        )
         body = objects.encode_snapshot(cut.header, cut.state, footer)
         try:
             self._store.create(name, body)

@@ -279,6 +279,7 @@ def test_after_an_interrupt_no_watch_begins(source) -> None:
 def test_a_watch_that_is_to_finish_before_it_begins_ends_too(source, client) -> None:
     client.put("/apisix/routes/1", "1")
     watch = Watch(source._connection, (PREFIX, end_of(PREFIX)), SystemClock(), asks=True)
+    watch.begin(1)
     watch.finish()
     assert [revision for delivery in watch.deliveries(1) for revision, _ in delivery.revisions] == [2]
 

@@ -76,8 +76,9 @@ class Store(MemoryStore):
 
     def delete(self, name: str) -> None:
         """Do as `MemoryStore`, if fate has it so."""
-        self._befall(name)
+        is_lost = self._befall(name)
         super().delete(name)
+        self._answer(name, is_lost=is_lost)
 
     def replace(self, name: str, old: bytes | None, new: bytes) -> None:
         """Do as `MemoryStore`, if fate has it so."""
@@ -90,6 +91,7 @@ class Store(MemoryStore):
         """Hand over before the call takes effect; tell whether its answer gets lost."""
         world = self._world
         world.kernel.sleep()
+        world.called(before=True)
         fate = world.kernel.chance.random()
         if world.is_calm:
             return False
@@ -98,6 +100,7 @@ class Store(MemoryStore):
         return fate > 0.98
 
     def _answer(self, name: str, *, is_lost: bool) -> None:
+        self._world.called(before=False)
         if is_lost:
             raise StoreUnavailable(f"{name}: the acknowledgement is lost")
         self._world.kernel.sleep()
@@ -111,10 +114,12 @@ class Source:
         self._machine = machine
         self._clock = clock
         self._is_interrupted = False
+        self._lineage = 0
 
     def status(self) -> SourceStatus:
         """Tell where etcd stands."""
         self._reach()
+        self._lineage = self._world.lineage
         return SourceStatus(self._world.cluster_id, "3.5.16", self._world.etcd.head)
 
     def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
@@ -125,10 +130,16 @@ class Source:
         yield from sorted(self._world.etcd.states[revision].items())
 
     def watch(self, after: int) -> Iterator[Delivery]:
-        """Yield what happens, a second late at times, with bookmarks in between."""
-        world, cursor, lineage = self._world, after, self._world.lineage
-        if cursor < world.compacted:
+        """Return what happens, a second late at times, with bookmarks in between."""
+        self._reach()
+        if self._lineage != self._world.lineage:
+            raise SourceUnavailable("etcd was exchanged while it was asked")
+        if after < self._world.compacted:
             raise Compacted
+        return self._deliveries(after, self._lineage)
+
+    def _deliveries(self, cursor: int, lineage: int) -> Iterator[Delivery]:
+        world = self._world
         while True:
             is_last = self._is_interrupted
             world.kernel.sleep(0.0 if is_last else world.kernel.chance.choice([0.0, 0.1, 1.0]))
@@ -215,13 +226,17 @@ class Disk(MemoryStore):
         self._world.kernel.live()
         if not self._world.is_calm and self._world.kernel.chance.random() < 0.02:
             raise StoreUnavailable(f"{name}: no space left on device")
+        self._world.called(before=True)
         super().create(name, body)
+        self._world.called(before=False)
         self._world.kernel.sleep()
 
     def delete(self, name: str) -> None:
         """Do as `MemoryStore`, unless the process has died."""
         self._world.kernel.live()
+        self._world.called(before=True)
         super().delete(name)
+        self._world.called(before=False)
 
 
 class Peers:
@@ -266,6 +281,9 @@ class World:
         """Keep what a checkpoint has promised: it must hold for ever."""
         if name == names.CHECKPOINT:
             self.promises.append(documents.decode(Checkpoint, body, name))
+
+    def called(self, *, before: bool) -> None:
+        """Hear that a process is about to call a store, or has; others than this world may care."""
 
     def start(self, machine: Machine) -> None:
         """Start a process on *machine*."""
