@@ -90,7 +90,8 @@ def stale_segments(
     place, made = 2 * seen, []
     for size in sizes:
         if run := tuple(batches[place : place + size]):
-            made.append(stale.seal(run, None))
+            name, body, _ = stale.seal(run, None)
+            made.append((str(name), body))
         place += size
     return made
 
