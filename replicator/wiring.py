@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,12 @@ def archive_of(settings: Settings) -> ArchiveUrl:
     return settings.archive
 
 
-def store(settings: Settings, on_retry: Callable[[str, str, int, str], None] | None = None) -> ObjectStore:
+def store(settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
     """Return the store of the archive of *settings*; nothing is asked of it yet.
 
     Args:
         settings: Where it is, how to reach it, and how its objects are encrypted.
-        on_retry: Hears of passing faults.
+        retrying: How long to go on after passing faults; for a command's patience if left out.
 
     Raises:
         UsageError: No archive is named, or the key file can't be read.
@@ -71,7 +72,7 @@ def store(settings: Settings, on_retry: Callable[[str, str, int, str], None] | N
     if not url.bucket:
         from replicator.adapters.directory import DirectoryStore
 
-        return sealed(DirectoryStore(Path(url.path)), settings, on_retry)
+        return sealed(DirectoryStore(Path(url.path)), settings, retrying)
     from replicator.adapters.s3 import S3Options, S3Store
 
     s3 = settings.s3
@@ -83,12 +84,10 @@ def store(settings: Settings, on_retry: Callable[[str, str, int, str], None] | N
         secret_key=_revealed(s3.secret_key),
         sse_kms_key_id=s3.sse_kms_key_id,
     )
-    return sealed(S3Store(url.bucket, url.path, options, _retrying(on_retry)), settings, on_retry)
+    return sealed(S3Store(url.bucket, url.path, options, retrying or _impatient()), settings, retrying)
 
 
-def sealed(
-    inner: ObjectStore, settings: Settings, on_retry: Callable[[str, str, int, str], None] | None = None
-) -> ObjectStore:
+def sealed(inner: ObjectStore, settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
     """Return *inner* behind the encryption of *settings*; without a key it refuses sealed objects, in words.
 
     Raises:
@@ -105,7 +104,7 @@ def sealed(
 
     return SealedStore(
         inner,
-        KmsKeys(_kms_options(settings), keys, _retrying(on_retry)),
+        KmsKeys(_kms_options(settings), keys, retrying or _impatient()),
         allow_plaintext=chosen.allow_plaintext,
     )
 
@@ -138,11 +137,11 @@ def _revealed(secret: Secret | None) -> str | None:
     return secret.reveal() if secret else None
 
 
-def _retrying(on_retry: Callable[[str, str, int, str], None] | None) -> Retrying:
+def _impatient() -> Retrying:
     """Somebody waits for a command's answer; the log can wait longer."""
     from replicator.adapters.retrying import Retrying
 
-    return Retrying(on_retry=on_retry) if on_retry else Retrying(total_seconds=_COMMAND_PATIENCE_S)
+    return Retrying(total_seconds=_COMMAND_PATIENCE_S)
 
 
 def source(etcd: Etcd) -> EtcdSource:
@@ -218,8 +217,9 @@ def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None =
     rules, url = settings.capture, archive_of(settings)
     silence_s = rules.lease.total_seconds()
     commit = GroupCommit(rules.flush_interval.total_seconds(), rules.flush_bytes)
+    stopping = threading.Event()
     return Capture(
-        _connect(settings, url, log.bind(archive=str(url)), meter or Silent()),
+        _connect(settings, log.bind(archive=str(url)), meter or Silent(), stopping),
         CaptureRules(
             commit=commit,
             schedule=settings.snapshot.cron_spec,
@@ -228,14 +228,16 @@ def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None =
             housekeeping=HousekeepingRules(retention=settings.retention.rule),
         ),
         LeaseRules(silence_s, PAID if url.bucket else FREE),
+        stopping,
     )
 
 
 def _connect(
-    settings: Settings, url: ArchiveUrl, log: FilteringBoundLogger, meter: Meter
+    settings: Settings, log: FilteringBoundLogger, meter: Meter, stopping: threading.Event
 ) -> Callable[[], Link]:
     """Return what gives a link of its own to each term."""
     from replicator.adapters.process import LocalPeers
+    from replicator.adapters.retrying import Retrying
     from replicator.adapters.spool_folder import NoSpool, SpoolFolders
     from replicator.flows.link import Link
 
@@ -243,14 +245,17 @@ def _connect(
         meter.count("store_failures_total", operation=operation)
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
-    place, spool = store(settings, tell), settings.capture.spool
-    if url.bucket and not spool:
+    retrying = Retrying(on_retry=tell, is_ending=stopping.is_set)
+    place, spool = store(settings, retrying), settings.capture.spool
+    if archive_of(settings).bucket and not spool:
         log.warning("spool.none")
     return lambda: Link(
         source=source(settings.etcd),
         prefix=settings.etcd.prefix,
         store=place,
-        spools=SpoolFolders(Path(spool), lambda inner: sealed(inner, settings, tell)) if spool else NoSpool(),
+        spools=SpoolFolders(Path(spool), lambda inner: sealed(inner, settings, retrying))
+        if spool
+        else NoSpool(),
         peers=LocalPeers(),
         clock=SystemClock(),
         log=log,

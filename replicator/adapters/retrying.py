@@ -19,6 +19,10 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 3.0
 
 
+def _never() -> bool:
+    return False
+
+
 def _untold(operation: str, name: str, attempt: int, cause: str) -> None:
     """Tell nobody."""
 
@@ -31,11 +35,13 @@ class Retrying:
         total_seconds: No attempt begins later than this after the first one.
         on_retry: Called before each pause with operation, object name, number of the failed attempt, cause.
         clock: Times the whole, and pauses.
+        is_ending: Tells whether the process is to end: then nobody waits for another attempt.
     """
 
     total_seconds: float = 25.0
     on_retry: Callable[[str, str, int, str], None] = _untold
     clock: Clock = field(default_factory=SystemClock)
+    is_ending: Callable[[], bool] = _never
 
     def __call__(self, operation: str, name: str, request: Callable[[int], _T]) -> _T:
         """Return what *request* returns. It is given the number of the attempt, from 1.
@@ -52,7 +58,7 @@ class Retrying:
                 raise
             except StoreUnavailable as error:
                 pause = _pause_seconds(attempt)
-                if self.clock.monotonic() + pause > deadline:
+                if self.clock.monotonic() + pause > deadline or self.is_ending():
                     raise StoreUnavailable(f"{error} (attempt {attempt})", hint=error.hint) from error
                 self.on_retry(operation, name, attempt, str(error))
             self.clock.sleep(pause)

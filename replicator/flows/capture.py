@@ -29,13 +29,20 @@ class Capture:
         connect: Gives a link with a connection and a writer's name of its own, for each term.
         rules: What is written when.
         lease: How the lease is kept.
+        stopping: Set by `stop`, for others to know.
     """
 
-    def __init__(self, connect: Callable[[], Link], rules: CaptureRules, lease: LeaseRules) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Link],
+        rules: CaptureRules,
+        lease: LeaseRules,
+        stopping: threading.Event | None = None,
+    ) -> None:
         self._connect = connect
         self._rules = rules
         self._lease = lease
-        self._stopping = threading.Event()
+        self._stopping = stopping or threading.Event()
         self._guard = threading.Lock()
         self._term: Term | None = None
 

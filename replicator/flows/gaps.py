@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.core import documents, frame, gaps, names
 from replicator.core.documents import GapAcknowledged
-from replicator.errors import ArchiveDamaged, ObjectExists, ObjectMissing, UsageError
+from replicator.errors import ArchiveDamaged, ObjectExists, ObjectMissing, StoreUnavailable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from replicator.core.documents import Archive, Epoch, Follows
     from replicator.core.gaps import Difference
-    from replicator.ports import ObjectStore
+    from replicator.ports import Clock, ObjectStore
+    from replicator.telemetry.metrics import Meter
+
+_COUNT_EACH_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,29 @@ def acknowledge(store: ObjectStore, gap: KnownGap, now: datetime, note: str) -> 
         store.create(names.gap_acknowledgement(gap.epoch.epoch), documents.encode(document))
         return None
     return _acknowledged(store, gap.epoch.epoch)
+
+
+class OpenGaps:
+    """Counts, for the metrics, the gaps that nobody has acknowledged: a GET for each, now and then."""
+
+    def __init__(self, store: ObjectStore, meter: Meter, clock: Clock) -> None:
+        self._store = store
+        self._meter = meter
+        self._clock = clock
+        self._open: set[int] = set()
+        self._epoch = 1
+        self._count_at = -math.inf
+
+    def consider(self, epoch: int) -> None:
+        """Count if that is due; *epoch* is the newest one."""
+        now = self._clock.monotonic()
+        if now < self._count_at and epoch <= self._epoch:
+            return
+        self._open.update(range(self._epoch + 1, epoch + 1))
+        self._epoch, self._count_at = max(epoch, self._epoch), now + _COUNT_EACH_S
+        with suppress(StoreUnavailable, ArchiveDamaged):
+            self._open = {number for number in self._open if _acknowledged(self._store, number) is None}
+        self._meter.set("unacknowledged_gaps", len(self._open))
 
 
 def _acknowledged(store: ObjectStore, number: int) -> GapAcknowledged | None:

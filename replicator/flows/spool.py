@@ -93,6 +93,8 @@ class Spool:
         self._is_closed = False
         self._is_abandoned = False
         self._told_full = False
+        meter.set("spool_full", 0)
+        self._tell_size()
 
     @property
     def is_durable(self) -> bool:

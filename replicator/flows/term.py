@@ -13,6 +13,7 @@ from replicator.flows.append import Appender
 from replicator.flows.begin import begin
 from replicator.flows.commit import Committer
 from replicator.flows.follow import Follower
+from replicator.flows.gaps import OpenGaps
 from replicator.flows.housekeeping import Housekeeping, HousekeepingRules
 from replicator.flows.inbox import Inbox
 from replicator.flows.open_epoch import open_epoch, read_base
@@ -63,6 +64,7 @@ class Term:
         self._link = link
         self._rules = rules
         self._lease = lease
+        self._open_gaps = OpenGaps(link.store, link.meter, link.clock)
         self._ending = threading.Event()
         self._over = threading.Event()
         self._failure: BaseException | None = None
@@ -102,8 +104,9 @@ class Term:
             self._housekeeping.finish()
             self._over.set()
             beating.join()
-            with suppress(WriterFenced):
-                self._lease.give_back(self._standing())
+            if not isinstance(self._failure, StoreUnavailable):  # else nobody would take it back
+                with suppress(WriterFenced):
+                    self._lease.give_back(self._standing())
             self._link.spools.release()
 
     def _patient_with_nothing(self) -> Persistence:
@@ -201,8 +204,11 @@ class Term:
         """Renew the lease, and give it up where another may do better, until the term is over."""
         while not self._over.wait(_BEAT_S):
             try:
-                self._lease.consider(self._standing())
+                standing = self._standing()
+                self._lease.consider(standing)
                 self._yield_if_cut_off()
+                if standing is not None:
+                    self._open_gaps.consider(standing[0].epoch)
             except BaseException as failure:  # noqa: BLE001 (it is raised again in `_record`)
                 self._fail(failure)
                 return

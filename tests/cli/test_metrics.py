@@ -7,28 +7,14 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from prometheus_client.parser import text_string_to_metric_families
 from servers.command import Complaint, replicator, running, until
+from servers.scrape import ANY_PORT, scraped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from servers.etcd_json import EtcdJson
-
-ANY_PORT = {"listen": "127.0.0.1:0"}
-
-
-def scraped(address: str, archive: str) -> dict[str, float]:
-    """Return the samples of one archive, by name without the prefix."""
-    with urlopen(f"http://{address}/metrics", timeout=10) as answer:
-        families = list(text_string_to_metric_families(answer.read().decode()))
-    return {
-        sample.name.removeprefix("replicator_"): sample.value
-        for family in families
-        for sample in family.samples
-        if sample.labels["archive"] == archive
-    }
 
 
 def test_two_sources_are_scraped_at_one_address(
