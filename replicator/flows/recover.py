@@ -61,7 +61,15 @@ def _entries(places: Sequence[ObjectStore], log: FilteringBoundLogger) -> Iterat
             except ArchiveDamaged as damage:
                 log.warning("spool.damaged", object=name, spool=str(place), cause=str(damage))
                 continue
-            yield Entry(parsed, segment.footer, digest_of(body), len(body), place=place, is_foreign=True)
+            yield Entry(
+                parsed,
+                segment.footer,
+                digest_of(body),
+                size_bytes=len(body),
+                text_bytes=sum(map(size_bytes, segment.batches)),
+                place=place,
+                is_foreign=True,
+            )
 
 
 def _is_stored(store: ObjectStore, tip: Tip, entry: Entry) -> bool:

@@ -33,6 +33,7 @@ class Entry:
         footer: Its footer.
         digest: Its SHA-256, which the segment sealed after it names as its previous.
         size_bytes: Its size.
+        text_bytes: About how large its text is, which compression says nothing of.
         place: The folder that holds it on disk; None if memory alone does.
         body: Its bytes, if memory alone holds them.
         is_boundary: Whether a snapshot shows the state at its end: it is not joined with what follows.
@@ -43,6 +44,7 @@ class Entry:
     footer: SegmentFooter
     digest: str
     size_bytes: int
+    text_bytes: int
     place: ObjectStore | None = None
     body: bytes = b""
     is_boundary: bool = False
@@ -122,13 +124,14 @@ class Spool:
         with self._changed:
             return self._changed.wait_for(self._has_room, patience_s)
 
-    def put(self, sealed: Sealed) -> None:
-        """Append a segment. It is on disk when this returns, or the log says why not."""
+    def put(self, sealed: Sealed, text_bytes: int) -> None:
+        """Append a segment with about so much text. It is on disk when this returns, or the log says why not."""
         entry = Entry(
             name=sealed.name,
             footer=sealed.footer,
             digest=digest_of(sealed.body),
             size_bytes=len(sealed.body),
+            text_bytes=text_bytes,
             place=self._place if self._is_on_disk(sealed) else None,
         )
         if entry.place is None:
@@ -145,7 +148,8 @@ class Spool:
     def take(self, limit_bytes: int) -> Sequence[Entry]:
         """Wait for the first segments, and return them; they stay until `done`. None are left if none come.
 
-        Several together are at most *limit_bytes*, and none but the last is a boundary.
+        Several together have at most *limit_bytes* of text: all of it will be in memory, and readers have
+        bounds. None but the last is a boundary.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._entries or self._is_closed)
@@ -194,10 +198,10 @@ class Spool:
     def _first(self, limit_bytes: int) -> Iterator[Entry]:
         total = 0
         for entry in self._entries:
-            if total and total + entry.size_bytes > limit_bytes:
+            if total and total + entry.text_bytes > limit_bytes:
                 return
             yield entry
-            total += entry.size_bytes
+            total += entry.text_bytes
             if entry.is_boundary:
                 return
 

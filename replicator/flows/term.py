@@ -143,7 +143,7 @@ class Term:
         inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
         self._spool, self._inbox = spool, inbox
         self._standing = lambda: _standing(tip, shipper.end)
-        limit_bytes = self._rules.commit.size_bytes
+        limit_bytes = min(self._rules.commit.size_bytes, _INBOX_LIMIT_BYTES)
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
         committer = Committer(spool, shipper, snapshots, accounts, self._housekeeping)
         committing = self._start("commit", lambda: committer.commit(inbox, tip))

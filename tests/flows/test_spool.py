@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from captures import ModelSource, Running, batches, check, new_source, put, recorded
+from captures import ModelSource, Running, batches, check, new_source, put, recorded, segments
 from etcd_model import EtcdModel
 from generators import histories, played, steps
 from hypothesis import given, settings
@@ -14,8 +14,10 @@ from memory_store import MemoryStore
 
 from replicator.adapters.spool_folder import SpoolFolders
 from replicator.core.plan import Latest
+from replicator.core.records import size_bytes
 from replicator.errors import StoreUnavailable
 from replicator.flows.capture import Capture
+from replicator.flows.inbox import GroupCommit
 from replicator.flows.open_archive import open_archive
 from replicator.flows.restore import restore
 
@@ -152,6 +154,22 @@ def test_a_store_that_comes_back_gets_one_segment_for_all_that_waited() -> None:
     running.stores(12)
     running.stop()
     assert len(list(store.names("e00000001/log/"))) < 5
+    check(store, source.etcd, 2)
+
+
+def test_what_is_joined_is_bounded_by_its_text_however_well_it_compresses() -> None:
+    """Else it is beyond what a reader takes, and beyond the memory of whoever joins it."""
+    source, store, folders = new_source(), Outage(), Folders()
+    running = Running(source, store, GroupCommit(0.0, 100_000), spools=folders.of_a_process())
+    running.tells("watch.started")
+    store.is_away = True
+    for number in range(12):
+        put(source, b"%d" % number + bytes(30_000))
+        running.waits(lambda number=number: waiting(folders) == number + 1, "it is on disk")
+    store.is_away = False
+    running.stores(14)
+    running.stop()
+    assert max(sum(map(size_bytes, segment.batches)) for segment in segments(store)) < 100_000
     check(store, source.etcd, 2)
 
 
