@@ -95,7 +95,7 @@ class Capture:
                 self._stopping.wait(rules.silence_s)
             return True
         except (SourceUnavailable, StoreUnavailable) as error:
-            if self._stopping.is_set() or (is_first and not standby.has_waited):
+            if self._stopping.is_set() or (is_first and not standby.has_waited and not term.has_begun):
                 raise
             link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
             self._stopping.wait(_RETRY_S)

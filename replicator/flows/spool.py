@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
-from replicator.core.frame import digest_of
-from replicator.errors import ObjectMissing, StoreUnavailable
+from replicator.core.frame import digest_of, is_whole
+from replicator.errors import ArchiveDamaged, ObjectMissing, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,21 +54,26 @@ class Entry:
         """Return the segment's bytes.
 
         Raises:
-            StoreUnavailable: The disk doesn't give them back.
+            StoreUnavailable: The disk doesn't give them back as they were.
         """
         if self.place is None:
             return self.body
         try:
-            return self.place.get(str(self.name))
+            body = self.place.get(str(self.name))
         except ObjectMissing:
-            raise StoreUnavailable(
-                f"{self.name} vanished from the spool at {self.place}",
-                hint="leave the spool's folder to replicator alone",
-            ) from None
+            raise self._unreadable("vanished from", "leave the spool's folder to replicator alone") from None
+        except ArchiveDamaged:
+            raise self._unreadable("is damaged in") from None
+        if not is_whole(body, self.digest):  # stored like this it would break the log for good
+            raise self._unreadable("is damaged in")
+        return body
 
     def segment(self) -> Segment:
         """Return the segment; see `read`."""
         return objects.decode_segment(self.read(), str(self.name))
+
+    def _unreadable(self, fault: str, hint: str = "check the disk below it") -> StoreUnavailable:
+        return StoreUnavailable(f"{self.name} {fault} the spool at {self.place}", hint=hint)
 
 
 class Spool:

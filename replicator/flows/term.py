@@ -57,7 +57,11 @@ class CaptureRules:
 
 
 class Term:
-    """Records *link* while *lease* is ours; `run` is called once, `end` from any thread."""
+    """Records *link* while *lease* is ours; `run` is called once, `end` from any thread.
+
+    Attributes:
+        has_begun: Whether all was there that is needed to record; what fails later may be waited for.
+    """
 
     def __init__(self, link: Link, rules: CaptureRules, lease: Lease) -> None:
         self._link = link
@@ -66,6 +70,7 @@ class Term:
         self._ending = threading.Event()
         self._over = threading.Event()
         self._failure: BaseException | None = None
+        self.has_begun = False
         self._persistence = Persistence(link, self._ending, lease)
         self._housekeeping = Housekeeping(link.store, rules.housekeeping, link.clock, link.log)
         self._follower: Follower | None = None
@@ -95,6 +100,7 @@ class Term:
         try:
             tip: Tip | None = begin(self._link, self._patient_with_nothing())
             while tip is not None:
+                self._raise_failure()
                 reason = self._record(tip)
                 tip = self._open_next(tip, reason) if reason is not None else None
             self._raise_failure()
@@ -129,7 +135,6 @@ class Term:
         link, spools = self._link, self._link.spools
         end = tip.log_end
         readback = Readback(link.store, link.clock, link.log, link.meter, self._rules.readback)
-        readback.start()
         accounts = Accounts(link.meter, readback, link.clock)
         accounts.began(tip)
         place = spools.own(tip.archive_id, link.writer)
@@ -143,6 +148,8 @@ class Term:
         inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
         self._spool, self._inbox = spool, inbox
         self._standing = lambda: _standing(tip, shipper.end)
+        self.has_begun = True
+        readback.start()
         limit_bytes = min(self._rules.commit.size_bytes, _INBOX_LIMIT_BYTES)
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
         committer = Committer(spool, shipper, snapshots, accounts, self._housekeeping)

@@ -131,8 +131,9 @@ EVENTS: Final = (
     ),
     Event(
         "spool.damaged",
-        "warning",
-        "A file in the spool isn't what was written. It stays where it is, and is passed over.",
+        "error",
+        "A file in the spool isn't what was written, or a disk doesn't give it back. It stays where it is, and "
+        "is passed over.",
         ("object", "spool", "cause"),
     ),
     Event("capture.stopped", "info", "All that was recorded is stored; the process may end."),

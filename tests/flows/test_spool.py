@@ -15,13 +15,15 @@ from memory_store import MemoryStore
 from replicator.adapters.spool_folder import SpoolFolders
 from replicator.core.plan import Latest
 from replicator.core.records import size_bytes
-from replicator.errors import StoreUnavailable
+from replicator.errors import ArchiveDamaged, StoreUnavailable
+from replicator.flows import recover
 from replicator.flows.capture import Capture
 from replicator.flows.inbox import GroupCommit
 from replicator.flows.open_archive import open_archive
 from replicator.flows.restore import restore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -204,6 +206,87 @@ def test_a_full_spool_holds_the_watch_back_and_loses_nothing() -> None:
     running.stores(32)
     running.stop()
     check(store, source.etcd, 2)
+
+
+def test_a_file_that_spoils_in_the_spool_never_reaches_the_archive() -> None:
+    source, store, folders = new_source(), Outage(), Folders()
+    running = Running(source, store, spools=folders.of_a_process())
+    running.tells("watch.started")
+    store.is_away = True
+    for number in range(3):
+        put(source, b"%d" % number)
+        running.waits(lambda number=number: waiting(folders) == number + 1, "it is on disk")
+    (place,) = folders.places.values()
+    name = sorted(place.objects)[1]
+    body = place.objects[name]
+    place.objects[name] = body[:20] + bytes([body[20] ^ 1]) + body[21:]
+    store.is_away = False
+    running.tells("term.failed")
+    running.tells("spool.damaged")
+    running.stores(5)
+    running.stop()
+    check(store, source.etcd, 2)
+
+
+class Unreadable(MemoryStore):
+    """A disk that gives nothing back."""
+
+    def get(self, name: str) -> bytes:
+        """Fail."""
+        raise StoreUnavailable(f"{name}: input/output error")
+
+
+class Unlistable(MemoryStore):
+    """A disk that doesn't even say what it holds."""
+
+    def names(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Fail."""
+        raise StoreUnavailable(f"{prefix}{after}: input/output error")
+
+
+class Undecryptable(MemoryStore):
+    """A spool whose files don't open: see `SealedStore`."""
+
+    def get(self, name: str) -> bytes:
+        """Fail."""
+        raise ArchiveDamaged(f"{name} doesn't decrypt")
+
+
+@pytest.mark.parametrize("disk", [Unreadable, Unlistable, Undecryptable])
+def test_a_spool_that_cannot_be_read_back_is_told_and_recording_goes_on(disk) -> None:
+    source, store, folders = new_source(), Outage(), Folders()
+    folders.places["dead"] = disk()
+    folders.places["dead"].create("e00000001/log/00000000000000000002.jsonl.zst", b"something")
+    running = Running(source, store, spools=folders.of_a_process())
+    running.tells("spool.damaged")
+    running.stores(put(source, b"2"))
+    running.stop()
+    check(store, source.etcd, 2)
+
+
+def test_an_outage_that_another_machine_has_bridged_costs_a_look_or_two(monkeypatch) -> None:
+    """A look restores a moment: one for each of thousands of segments would take hours."""
+    looks: list[object] = []
+    monkeypatch.setattr(recover, "restore", lambda *args: looks.append(args) or restore(*args))
+    source, store, folders = new_source(), Outage(), Folders()
+    running = Running(source, store, spools=folders.of_a_process())
+    running.tells("watch.started")
+    store.is_away = True
+    for number in range(20):
+        put(source, b"%d" % number)
+        running.waits(lambda number=number: waiting(folders) == number + 1, "it is on disk")
+    killed(running)
+    healed = Outage(store)
+    rival = Running(source.again(), healed)
+    rival.stores(22)
+    rival.stores(put(source, b"and on"))
+    rival.stop()
+    running = Running(source.again(), healed, spools=folders.of_a_process())
+    running.tells("watch.started")
+    running.stop()
+    assert waiting(folders) == 0
+    assert len(looks) <= 2
+    check(healed, source.etcd, 2)
 
 
 chapters = st.lists(
