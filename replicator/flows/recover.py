@@ -62,7 +62,7 @@ def _entries(places: Sequence[ObjectStore], log: FilteringBoundLogger) -> Iterat
                 body = place.get(name)
                 segment = objects.decode_segment(body, name)
             except (ArchiveDamaged, StoreUnavailable) as damage:
-                log.error("spool.damaged", object=name, spool=str(place), cause=str(damage))
+                log.exception("spool.damaged", object=name, spool=str(place), cause=str(damage))
                 continue
             yield Entry(
                 parsed,
@@ -79,7 +79,7 @@ def _names(place: ObjectStore, log: FilteringBoundLogger) -> list[str]:
     try:
         return list(place.names("e"))
     except StoreUnavailable as error:
-        log.error("spool.damaged", object="", spool=str(place), cause=str(error))
+        log.exception("spool.damaged", object="", spool=str(place), cause=str(error))
         return []
 
 
@@ -92,7 +92,7 @@ def _verdict(tip: Tip, entry: Entry, log: FilteringBoundLogger) -> str:
             _forget(entry)
             return "done"
     except StoreUnavailable as error:
-        log.error("spool.damaged", object=str(entry.name), spool=str(entry.place), cause=str(error))
+        log.exception("spool.damaged", object=str(entry.name), spool=str(entry.place), cause=str(error))
         return "unread"
     return "other"
 
@@ -114,7 +114,9 @@ def _clear(entries: Sequence[Entry], store: ObjectStore, log: FilteringBoundLogg
     for chain in chains.values():
         stored = len(chain)
         if not _is_stored(store, chain[-1]):
-            stored = bisect_left(range(len(chain) - 1), 1, key=lambda place: not _is_stored(store, chain[place]))
+            stored = bisect_left(
+                range(len(chain) - 1), 1, key=lambda place: not _is_stored(store, chain[place])
+            )
         for entry in chain[:stored]:
             _forget(entry)
         for entry in chain[stored:]:

@@ -140,7 +140,7 @@ class Term:
         place = spools.own(tip.archive_id, link.writer)
         spool = Spool(place, self._rules.spool_max_bytes, link.log, link.meter)
         spool.adopt(recover(tip, spools.left(tip.archive_id), link.store, link.log))
-        appender = Appender(link.store, self._persistence, self._lease.confirm, link.log)
+        appender = Appender(link.store, self._persistence, self._lease.prove, link.log)
         shipper = Shipper(spool, appender, accounts, tip.header("segment"), end, link.log)
         snapshots = Snapshots(
             link.store, self._rules.schedule, link.clock, link.log, accounts.snapshot_stored

@@ -132,7 +132,7 @@ EVENTS: Final = (
     Event(
         "spool.damaged",
         "error",
-        "A file in the spool isn't what was written, or a disk doesn't give it back. It stays where it is, and "
+        "A file in the spool isn't what was written, or the disk doesn't give it back. It stays there, and "
         "is passed over.",
         ("object", "spool", "cause"),
     ),
