@@ -64,6 +64,7 @@ class Follower:
                 status = self._link.source.status()
                 reason = break_in_lineage(self._link.source, status, self._tip, self._cursor)
                 if reason is not None:
+                    self._lost_at = None
                     return reason
                 self._watch(status, Window(asked_at, self._link.clock.now()))
             except Compacted:
@@ -101,6 +102,8 @@ class Follower:
             self._observe(Watermark(status.head, asked.not_before))
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
         seen_whole_at = asked.not_before if status.tells_progress else None
+        if not status.tells_progress:
+            self._lost_at = None  # it may have nothing to say for minutes
         for delivery in self._link.source.watch(self._cursor):
             self._lost_at = None
             self._delay_s = _FIRST_DELAY_S  # a stream that ends before it says anything is none

@@ -28,8 +28,13 @@ class Persistence:
         self._closing = closing
         self._lease = lease
 
-    def create(self, name: str, body: bytes) -> None:
+    def create(self, name: str, body: bytes, *, is_final: bool = False) -> None:
         """Store *body* under *name*; durable when this returns.
+
+        Args:
+            name: The object's.
+            body: Its bytes.
+            is_final: Whether it ends what another may be extending: the lease is then proved in any case.
 
         Raises:
             WriterFenced: Another writer has taken the name, or the lease.
@@ -40,7 +45,7 @@ class Persistence:
             is_last = self._closing.is_set()
             try:
                 if self._lease is not None:
-                    self._lease.confirm()
+                    self._lease.prove() if is_final else self._lease.confirm()
                 return self._store.create(name, body)
             except ObjectExists:
                 raise WriterFenced(

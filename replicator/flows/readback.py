@@ -233,7 +233,7 @@ class Readback:
             return
         began_s, revision = self._clock.monotonic(), last.position.revision
         try:
-            restored = restore(self._store, AtRevision(revision))
+            restored = restore(self._store, AtRevision(revision, last.position.epoch))
             cause = "" if restored.state.digest == last.state_digest else "it gave another state"
         except StoreUnavailable:
             return

@@ -130,7 +130,7 @@ class Spool:
             return self._changed.wait_for(self._has_room, patience_s)
 
     def put(self, sealed: Sealed, text_bytes: int) -> None:
-        """Append a segment of about so much text. It is on disk when this returns, or the log says why not."""
+        """Append a segment of so much text. It is on disk when this returns, or the log says why not."""
         entry = Entry(
             name=sealed.name,
             footer=sealed.footer,

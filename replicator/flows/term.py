@@ -108,9 +108,11 @@ class Term:
             self._housekeeping.finish()
             self._over.set()
             beating.join()
-            with suppress(WriterFenced):
-                self._lease.give_back(self._standing())
-            self._link.spools.release()
+            try:
+                with suppress(WriterFenced):
+                    self._lease.give_back(self._standing())
+            finally:
+                self._link.spools.release()
 
     def _patient_with_nothing(self) -> Persistence:
         """At the start nothing would be lost by giving up, and somebody reads what we say."""

@@ -108,3 +108,18 @@ def test_nothing_is_removed_for_a_stray_by_one_whose_clock_stood_still_while_ano
     with pytest.raises(WriterFenced):
         appender.append(name, segment("2" * 64), "2" * 64)
     assert bench.store.get(str(name)) == body
+
+
+def test_no_epoch_is_opened_by_one_whose_clock_stood_still_while_another_took_over() -> None:
+    """It would cut off all that the other has recorded since."""
+    bench = Bench()
+    stale = bench.standby("stale").wait()
+    assert stale is not None
+    stale.give_back(None)
+    fresh = bench.standby("fresh").wait()
+    assert fresh is not None
+    persistence = Persistence(bench.link("stale"), Event(), stale)
+    persistence.create("e00000002/anything", b"isn't seen by anybody yet")
+    with pytest.raises(WriterFenced):
+        persistence.create("e00000002/epoch.json", b"would be", is_final=True)
+    assert "e00000002/epoch.json" not in bench.store.objects
