@@ -116,6 +116,11 @@ class Lease:
         """Whether somebody has lately said that it waits for the lease."""
         return bool(self._claim.standby)
 
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether nothing is known of the checkpoint, as after a call that the store failed."""
+        return self._known is None
+
     def confirm(self) -> None:
         """Make sure that the lease is still ours, if a holder's silence has passed since we last knew.
 

@@ -17,7 +17,7 @@ _LONGEST_DELAY_S = 30.0
 
 
 class Persistence:
-    """Creates objects of the log. Until *closing* is set it tries again for ever, then once more.
+    """Creates objects of the log. It tries again for ever, and once more when *closing* is set while it waits.
 
     The adapters have their own short patience with hiccups; this one is for outages. After one, or after this
     process was suspended, *lease* is confirmed first: a writer that was away too long must not go on.
@@ -42,7 +42,6 @@ class Persistence:
         """
         delay_s = _FIRST_DELAY_S
         while True:
-            is_last = self._closing.is_set()
             try:
                 if self._lease is not None:
                     self._lease.prove() if is_final else self._lease.confirm()
@@ -54,7 +53,7 @@ class Persistence:
                 ) from None
             except StoreUnavailable as error:
                 self._meter.count("store_failures_total", operation="create")
-                if is_last:
+                if self._closing.is_set():  # also if it was set meanwhile: a call may have taken half a minute
                     raise
                 self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)
             self._closing.wait(delay_s)

@@ -109,10 +109,15 @@ class Term:
             self._over.set()
             beating.join()
             try:
-                with suppress(WriterFenced):
-                    self._lease.give_back(self._standing())
+                self._give_back()
             finally:
                 self._link.spools.release()
+
+    def _give_back(self) -> None:
+        if isinstance(self._failure, StoreUnavailable) and self._lease.is_out_of_reach:
+            return  # one that waits for us to end shall not wait for one more call to fail
+        with suppress(WriterFenced):
+            self._lease.give_back(self._standing())
 
     def _patient_with_nothing(self) -> Persistence:
         """At the start nothing would be lost by giving up, and somebody reads what we say."""
