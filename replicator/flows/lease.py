@@ -208,11 +208,14 @@ class Lease:
         if standing is None:
             return checkpoint
         position, watermark = standing
+        revision, moment = watermark.revision, watermark.moment
+        if (
+            position == checkpoint.position
+        ):  # what waits by now doesn't take back what was said when nothing did
+            revision = max(revision, checkpoint.through_revision)
+            moment = max(moment, checkpoint.observed_through)
         return msgspec.structs.replace(
-            checkpoint,
-            position=position,
-            through_revision=watermark.revision,
-            observed_through=watermark.moment,
+            checkpoint, position=position, through_revision=revision, observed_through=moment
         )
 
     def _listen(self, asked_at: float) -> None:
@@ -231,6 +234,8 @@ class Lease:
                 hint="it stands by from now on, if it may",
             )
         self._known, self._confirmed_at = seen.body, asked_at
+        if seen.checkpoint is not None and lease is not None and lease.holder == self._claim.holder:
+            self._checkpoint = seen.checkpoint  # a write that seemed to fail may have succeeded
         if lease is None or lease.term < self._claim.term:  # deleted, damaged, or an old one put back
             self._written_at = -math.inf
         if lease is not None and lease.standby and lease.standby != self._claim.standby:

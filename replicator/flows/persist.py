@@ -53,7 +53,9 @@ class Persistence:
                 ) from None
             except StoreUnavailable as error:
                 self._meter.count("store_failures_total", operation="create")
-                if self._closing.is_set():  # also if it was set meanwhile: a call may have taken half a minute
+                if (
+                    self._closing.is_set()
+                ):  # also if it was set meanwhile: a call may have taken half a minute
                     raise
                 self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)
             self._closing.wait(delay_s)

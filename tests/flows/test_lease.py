@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from servers.clock import SteppedClock
 from replicator.core import names, objects
 from replicator.core.names import LogName
 from replicator.core.objects import Header, SegmentFooter
-from replicator.core.records import Batch, Record
+from replicator.core.records import Batch, Position, Record
 from replicator.core.records import Event as Change
-from replicator.errors import WriterFenced
+from replicator.errors import StoreUnavailable, WriterFenced
 from replicator.flows.append import Appender
 from replicator.flows.lease import PAID, look
 from replicator.flows.persist import Persistence
 from replicator.flows.standby import LeaseRules, Standby
+from replicator.flows.tip import Watermark
 
 if TYPE_CHECKING:
     from replicator.flows.link import Link
@@ -123,3 +125,33 @@ def test_no_epoch_is_opened_by_one_whose_clock_stood_still_while_another_took_ov
     with pytest.raises(WriterFenced):
         persistence.create("e00000002/epoch.json", b"would be", is_final=True)
     assert "e00000002/epoch.json" not in bench.store.objects
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_watermark_that_was_promised_is_not_taken_back_by_what_waits(is_lost) -> None:
+    """Nor if the answer to its write was lost: whoever takes over would stamp changes before it."""
+    bench = Bench()
+    store = bench.store = Lossy()
+    lease = bench.standby("one").wait()
+    assert lease is not None
+    end, start = Position(1, 5), bench.clock.now()
+    lease.renew((end, Watermark(5, start)))
+    store.is_lossy = is_lost
+    lease.renew((end, Watermark(8, start + timedelta(seconds=3))))
+    store.is_lossy = False
+    lease.give_back((end, Watermark(5, start)))
+    checkpoint = look(store).checkpoint
+    assert checkpoint is not None
+    assert (checkpoint.through_revision, checkpoint.observed_through) == (8, start + timedelta(seconds=3))
+
+
+class Lossy(MemoryStore):
+    """A store whose answers get lost while *is_lossy*."""
+
+    is_lossy = False
+
+    def replace(self, name: str, old: bytes | None, new: bytes) -> None:
+        """Do as `MemoryStore`, and fail."""
+        super().replace(name, old, new)
+        if self.is_lossy:
+            raise StoreUnavailable(f"{name}: the acknowledgement is lost")
