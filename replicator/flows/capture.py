@@ -78,7 +78,8 @@ class Capture:
             return False
         link.meter.set("is_writer", 1)
         link.meter.count("takeovers_total")
-        term = Term(link, self._rules, lease)
+        is_start = is_first and not standby.has_waited  # somebody reads what we say
+        term = Term(link, self._rules, lease, needs_spool=is_start)
         with self._guard:
             self._term = term
             if self._stopping.is_set():
@@ -94,7 +95,7 @@ class Capture:
                 self._stopping.wait(rules.silence_s)
             return True
         except (SourceUnavailable, StoreUnavailable) as error:
-            if self._stopping.is_set() or (is_first and not standby.has_waited and not term.has_begun):
+            if self._stopping.is_set() or (is_start and not term.has_begun):
                 raise
             link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
             self._stopping.wait(_RETRY_S)

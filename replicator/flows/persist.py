@@ -17,7 +17,7 @@ _LONGEST_DELAY_S = 30.0
 
 
 class Persistence:
-    """Creates objects of the log. It tries again for ever, and once more when *closing* is set while it waits.
+    """Creates objects of the log. It tries again for ever; once more when *closing* is set while it waits.
 
     The adapters have their own short patience with hiccups; this one is for outages. After one, or after this
     process was suspended, *lease* is confirmed first: a writer that was away too long must not go on.
@@ -53,9 +53,7 @@ class Persistence:
                 ) from None
             except StoreUnavailable as error:
                 self._meter.count("store_failures_total", operation="create")
-                if (
-                    self._closing.is_set()
-                ):  # also if it was set meanwhile: a call may have taken half a minute
+                if self._closing.is_set():  # be it since this call began: that may have taken a minute
                     raise
                 self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)
             self._closing.wait(delay_s)

@@ -24,7 +24,7 @@ from replicator.flows.snapshots import Snapshots
 from replicator.flows.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replicator.core.schedule import Schedule
     from replicator.flows.inbox import GroupCommit
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from replicator.flows.link import Link
     from replicator.flows.readback import Pace
     from replicator.flows.tip import LogEnd, Tip
+    from replicator.ports import ObjectStore
 
 # Beyond this the watch is made to wait; etcd keeps what it has not sent.
 _INBOX_LIMIT_BYTES = 64 << 20
@@ -59,14 +60,21 @@ class CaptureRules:
 class Term:
     """Records *link* while *lease* is ours; `run` is called once, `end` from any thread.
 
+    Args:
+        link: What is recorded, and where to.
+        rules: What is written when.
+        lease: Ours.
+        needs_spool: Whether a spool that can't be had is an error; else what waits, waits in memory.
+
     Attributes:
         has_begun: Whether all was there that is needed to record; what fails later may be waited for.
     """
 
-    def __init__(self, link: Link, rules: CaptureRules, lease: Lease) -> None:
+    def __init__(self, link: Link, rules: CaptureRules, lease: Lease, *, needs_spool: bool = True) -> None:
         self._link = link
         self._rules = rules
         self._lease = lease
+        self._needs_spool = needs_spool
         self._ending = threading.Event()
         self._over = threading.Event()
         self._failure: BaseException | None = None
@@ -139,14 +147,14 @@ class Term:
 
     def _record(self, tip: Tip) -> str | None:
         """Record one epoch; return why it ended, or None when we are to end. *tip* is then all stored."""
-        link, spools = self._link, self._link.spools
+        link = self._link
         end = tip.log_end
         readback = Readback(link.store, link.clock, link.log, link.meter, self._rules.readback)
         accounts = Accounts(link.meter, readback, link.clock)
         accounts.began(tip)
-        place = spools.own(tip.archive_id, link.writer)
+        place, left = self._folders(tip.archive_id)
         spool = Spool(place, self._rules.spool_max_bytes, link.log, link.meter)
-        spool.adopt(recover(tip, spools.left(tip.archive_id), link.store, link.log))
+        spool.adopt(recover(tip, left, link.store, link.log))
         appender = Appender(link.store, self._persistence, self._lease.prove, link.log)
         shipper = Shipper(spool, appender, accounts, tip.header("segment"), end, link.log)
         snapshots = Snapshots(
@@ -173,6 +181,18 @@ class Term:
             readback.finish()
             self._raise_failure()
             tip.anchor = shipper.end.anchor
+
+    def _folders(self, archive_id: str) -> tuple[ObjectStore | None, Sequence[ObjectStore]]:
+        """Return our folder of the spool, and those that the dead have left."""
+        spools = self._link.spools
+        try:
+            return spools.own(archive_id, self._link.writer), spools.left(archive_id)
+        except StoreUnavailable as error:
+            if self._needs_spool:
+                raise
+            cause = str(error)
+        self._link.log.error("spool.unavailable", object="", cause=cause)
+        return None, ()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

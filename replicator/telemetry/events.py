@@ -173,8 +173,8 @@ EVENTS: Final = (
     Event(
         "spool.unavailable",
         "error",
-        "The spool's disk doesn't take a segment: it is full, say. The segment waits in memory, and the "
-        "next one until that is stored.",
+        "The spool's disk doesn't take a segment: it is full, say; or a new term has no folder at all. A "
+        "segment waits in memory, and the next one until that is stored.",
         ("object", "cause"),
     ),
     Event(

@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
 
-from replicator.adapters.spool_folder import SpoolFolders
+from replicator.adapters.spool_folder import NoSpool, SpoolFolders
 from replicator.core.plan import Latest
-from replicator.core.records import size_bytes
-from replicator.errors import ArchiveDamaged, StoreUnavailable
+from replicator.core.records import Batch, size_bytes
+from replicator.errors import ArchiveDamaged, StoreMisconfigured, StoreUnavailable
 from replicator.flows import recover
 from replicator.flows.capture import Capture
 from replicator.flows.inbox import GroupCommit
 from replicator.flows.open_archive import open_archive
 from replicator.flows.restore import restore
+from replicator.flows.resume import resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,6 +261,36 @@ def test_a_spool_that_cannot_be_read_back_is_told_and_recording_goes_on(disk) ->
     running = Running(source, store, spools=folders.of_a_process())
     running.tells("spool.damaged")
     running.stores(put(source, b"2"))
+    running.stop()
+    check(store, source.etcd, 2)
+
+
+class Mounted(NoSpool):
+    """A spool whose disk may be gone, or read-only."""
+
+    is_gone = True
+
+    def own(self, archive_id: str, writer: str) -> MemoryStore:
+        """Return a folder, or fail."""
+        if self.is_gone:
+            raise StoreMisconfigured(f"{archive_id}/{writer}: read-only file system")
+        return MemoryStore()
+
+
+def test_a_spool_that_cannot_be_had_is_refused_at_the_start_and_done_without_later() -> None:
+    source, store, spools = new_source(), Outage(), Mounted()
+    assert isinstance(Running(source, store, spools=spools).ended(), StoreMisconfigured)
+    spools.is_gone, source = False, source.again()
+    running = Running(source, store, GroupCommit(0.4, 1 << 20), spools=spools)
+    running.tells("watch.started")
+    spools.is_gone = True
+    put(source, b"2")
+    revision, events = source.etcd.history[-1]
+    name, body, _ = resume(store, "rival").seal((Batch(revision, source.clock.now(), events),), None)
+    store.create(str(name), body)
+    running.tells("writer.fenced")
+    running.tells("spool.unavailable")
+    running.stores(put(source, b"3"))
     running.stop()
     check(store, source.etcd, 2)
 
