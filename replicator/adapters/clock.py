@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+# Unlike CLOCK_MONOTONIC it goes on while the machine sleeps: a writer that wakes up must know for how long.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class SystemClock:
     """The `Clock` of a real process."""
@@ -15,7 +18,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds since some fixed moment; never decreases."""
-        return time.monotonic()  # noqa: TID251
+        return time.clock_gettime(_CLOCK)
 
     def sleep(self, seconds: float) -> None:
         """Block the calling thread for *seconds*."""

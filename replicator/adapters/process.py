@@ -32,7 +32,7 @@ class LocalPeers:
         try:
             return _started(str(int(pid))) != started
         except FileNotFoundError:
-            return True
+            return (_PROC / "1").exists()  # else /proc hides the processes of other users
         except (OSError, ValueError):
             return False
 

@@ -23,7 +23,7 @@ class Appender:
     Args:
         store: Where the log is.
         persistence: Creates objects, however long that takes.
-        confirm: Raises WriterFenced if the lease isn't ours.
+        prove: Asks the store, and raises WriterFenced if the lease isn't ours.
         log: Hears of what is removed.
     """
 
@@ -31,12 +31,12 @@ class Appender:
         self,
         store: ObjectStore,
         persistence: Persistence,
-        confirm: Callable[[], None],
+        prove: Callable[[], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._store = store
         self._persistence = persistence
-        self._confirm = confirm
+        self._prove = prove
         self._log = log
 
     def append(self, name: LogName, body: bytes, anchor: str) -> None:
@@ -56,7 +56,7 @@ class Appender:
             except WriterFenced:
                 if not self._is_stray(str(name), anchor):
                     raise
-            self._confirm()
+            self._prove()
             self._store.delete(str(name))
             self._log.warning("stray.removed", object=str(name))
 

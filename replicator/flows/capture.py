@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -71,7 +70,7 @@ class Capture:
         examine(link)
         lease = self._lease
         if not probe(link.store, uuid4().hex).conditional_create:
-            lease = replace(lease, may_share=False)
+            lease = lease.unshared()
             link.log.error("store.unconditional")
         is_first = True
         while not self._stopping.is_set() and self._take_turn(link, lease, is_first=is_first):
@@ -86,7 +85,8 @@ class Capture:
             return False
         link.meter.set("is_writer", 1)
         link.meter.count("takeovers_total")
-        term = Term(link, self._rules, lease)
+        is_start = is_first and not standby.has_waited  # somebody reads what we say
+        term = Term(link, self._rules, lease, needs_spool=is_start)
         with self._guard:
             self._term = term
             if self._stopping.is_set():
@@ -102,7 +102,7 @@ class Capture:
                 self._stopping.wait(rules.silence_s)
             return True
         except (SourceUnavailable, StoreUnavailable) as error:
-            if self._stopping.is_set() or (is_first and not standby.has_waited):
+            if self._stopping.is_set() or (is_start and not term.has_begun):
                 raise
             link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
             self._stopping.wait(_RETRY_S)

@@ -67,6 +67,7 @@ class Follower:
                 deliveries = self._begin()
                 reason = break_in_lineage(self._link.source, status, self._tip, self._cursor)
                 if reason is not None or deliveries is None:
+                    self._lost_at = None
                     return reason or "compacted"
                 self._watch(deliveries, status, asked)
             except Compacted:
@@ -112,6 +113,8 @@ class Follower:
             self._observe(Watermark(status.head, asked.not_before))
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
         seen_whole_at = asked.not_before if status.tells_progress else None
+        if not status.tells_progress:
+            self._lost_at = None  # it may have nothing to say for minutes
         for delivery in deliveries:
             self._lost_at = None
             self._delay_s = _FIRST_DELAY_S  # a stream that ends before it says anything is none

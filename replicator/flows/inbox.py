@@ -57,10 +57,15 @@ class Inbox:
         self._is_hurried = False
 
     def put(self, batches: Iterable[Batch]) -> None:
-        """Append *batches*; blocks while the inbox is full, returns at once when it is closed."""
+        """Append *batches*; blocks while the inbox is full. What comes after `close` is dropped.
+
+        It is closed before its source has ended if all is given up: etcd's backlog would fill the memory.
+        """
         with self._changed:
             for batch in batches:
                 self._changed.wait_for(lambda: self._closed or self._waiting_bytes < self._limit_bytes)
+                if self._closed:
+                    return
                 if not self._waiting:
                     self._first_came_at = self._clock.monotonic()
                 size = size_bytes(batch)
@@ -73,7 +78,8 @@ class Inbox:
     def observe(self, watermark: Watermark) -> None:
         """Note that after all that was put nothing more happened, up to *watermark*."""
         with self._changed:
-            self._watermark = watermark
+            if not self._closed:  # else it may lie behind what was dropped
+                self._watermark = watermark
 
     def flush(self) -> None:
         """Let `take` give out what waits, and the watermark behind it, without delay."""

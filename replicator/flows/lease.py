@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     # Where the stored log ends, and how far the source is known behind that.
     Standing: TypeAlias = tuple[Position, Watermark]
 
-_SIGNS_PER_SILENCE = 3
+SIGNS_PER_SILENCE = 3
 _STANDBY_KNOWN_S = 600.0
 
 
@@ -86,7 +86,7 @@ def claim_of(checkpoint: Checkpoint) -> Claim:
 
 
 class Lease:
-    """The lease while we hold it. All but `confirm` belong to one thread.
+    """The lease while we hold it. All but `confirm` and `prove` belong to one thread.
 
     Args:
         link: Where the checkpoint is, and what times the renewals and hears of those that fail.
@@ -116,6 +116,11 @@ class Lease:
         """Whether somebody has lately said that it waits for the lease."""
         return bool(self._claim.standby)
 
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether nothing is known of the checkpoint, as after a call that the store failed."""
+        return self._known is None
+
     def confirm(self) -> None:
         """Make sure that the lease is still ours, if a holder's silence has passed since we last knew.
 
@@ -124,7 +129,16 @@ class Lease:
             StoreUnavailable: The store doesn't say.
         """
         if self._clock.monotonic() - self._confirmed_at >= self._claim.silence_s:
-            self._take_in(self._clock.monotonic(), look(self._store))
+            self.prove()
+
+    def prove(self) -> None:
+        """Make sure that the lease is still ours, whatever our clock says: it may have stood still with us.
+
+        Raises:
+            WriterFenced: It is another's.
+            StoreUnavailable: The store doesn't say.
+        """
+        self._take_in(self._clock.monotonic(), look(self._store))
 
     def consider(self, standing: Standing | None) -> None:
         """Renew the lease if that is due; *standing* is how far all is stored, None if that isn't known yet.
@@ -133,7 +147,7 @@ class Lease:
             WriterFenced: It is another's.
         """
         position = standing[0] if standing else self._position
-        sign_s = self._claim.silence_s / _SIGNS_PER_SILENCE
+        sign_s = self._claim.silence_s / SIGNS_PER_SILENCE
         interval_s = self._cadence.busy_s if position != self._position else self._cadence.idle_s
         if self.has_standby:
             interval_s = min(interval_s, sign_s)
@@ -194,11 +208,14 @@ class Lease:
         if standing is None:
             return checkpoint
         position, watermark = standing
+        revision, moment = watermark.revision, watermark.moment
+        if (
+            position == checkpoint.position
+        ):  # what waits by now doesn't take back what was said when nothing did
+            revision = max(revision, checkpoint.through_revision)
+            moment = max(moment, checkpoint.observed_through)
         return msgspec.structs.replace(
-            checkpoint,
-            position=position,
-            through_revision=watermark.revision,
-            observed_through=watermark.moment,
+            checkpoint, position=position, through_revision=revision, observed_through=moment
         )
 
     def _listen(self, asked_at: float) -> None:
@@ -217,6 +234,10 @@ class Lease:
                 hint="it stands by from now on, if it may",
             )
         self._known, self._confirmed_at = seen.body, asked_at
+        if seen.checkpoint is not None and lease is not None and lease.holder == self._claim.holder:
+            self._checkpoint = seen.checkpoint  # a write that seemed to fail may have succeeded
+        if lease is None or lease.term < self._claim.term:  # deleted, damaged, or an old one put back
+            self._written_at = -math.inf
         if lease is not None and lease.standby and lease.standby != self._claim.standby:
             self._claim = msgspec.structs.replace(self._claim, standby=lease.standby)
             self._standby_since, self._written_at = asked_at, -math.inf

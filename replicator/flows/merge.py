@@ -162,6 +162,8 @@ class Merger:
         """Compare what the store gives back with *segments*; it mustn't stand in the way of what it isn't."""
         try:
             _compare(segments_of(self._store.get(str(name)), name), segments, str(name))
+        except ObjectMissing:  # another has merged it further by now
+            raise ArchiveDamaged(f"{name} vanished while it was read back", hint="try again") from None
         except ArchiveDamaged:
             there = {*merged(self._store, name.epoch), *log(self._store, name.epoch)}
             if there.issuperset(run):

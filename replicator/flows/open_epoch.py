@@ -76,7 +76,7 @@ def open_epoch(
         before: The end of the epoch before; None for the first.
 
     Raises:
-        WriterFenced: Another writer has opened this epoch.
+        WriterFenced: Another writer has opened this epoch, or extends the one before.
     """
     number = before.epoch.epoch + 1 if before else 1
     observed_at = base.observed_at
@@ -110,7 +110,7 @@ def open_epoch(
         follows=before.end() if before else None,
         gap=gap,
     )
-    persistence.create(epoch_document(number), documents.encode(epoch))
+    persistence.create(epoch_document(number), documents.encode(epoch), is_final=True)
     link.log.info("epoch.opened", epoch=number, reason=reason, base=revision, keys=len(base.state))
     if gap is not None:
         _tell_gap(link, epoch, gap)

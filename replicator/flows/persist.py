@@ -17,7 +17,7 @@ _LONGEST_DELAY_S = 30.0
 
 
 class Persistence:
-    """Creates objects of the log. Until *closing* is set it tries again for ever, then once more.
+    """Creates objects of the log. It tries again for ever; once more when *closing* is set while it waits.
 
     The adapters have their own short patience with hiccups; this one is for outages. After one, or after this
     process was suspended, *lease* is confirmed first: a writer that was away too long must not go on.
@@ -28,8 +28,13 @@ class Persistence:
         self._closing = closing
         self._lease = lease
 
-    def create(self, name: str, body: bytes) -> None:
+    def create(self, name: str, body: bytes, *, is_final: bool = False) -> None:
         """Store *body* under *name*; durable when this returns.
+
+        Args:
+            name: The object's.
+            body: Its bytes.
+            is_final: Whether it ends what another may be extending: the lease is then proved in any case.
 
         Raises:
             WriterFenced: Another writer has taken the name, or the lease.
@@ -37,10 +42,9 @@ class Persistence:
         """
         delay_s = _FIRST_DELAY_S
         while True:
-            is_last = self._closing.is_set()
             try:
                 if self._lease is not None:
-                    self._lease.confirm()
+                    self._lease.prove() if is_final else self._lease.confirm()
                 return self._store.create(name, body)
             except ObjectExists:
                 raise WriterFenced(
@@ -49,7 +53,7 @@ class Persistence:
                 ) from None
             except StoreUnavailable as error:
                 self._meter.count("store_failures_total", operation="create")
-                if is_last:
+                if self._closing.is_set():  # be it since this call began: that may have taken a minute
                     raise
                 self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)
             self._closing.wait(delay_s)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replicator.core import frame, objects
 from replicator.core.names import parse_log
 from replicator.core.plan import AtRevision
-from replicator.errors import ArchiveDamaged, ObjectMissing, ReplicatorError, StoreUnavailable
+from replicator.errors import ArchiveDamaged, KeyMissing, ObjectMissing, ReplicatorError, StoreUnavailable
 from replicator.flows.restore import restore
 from replicator.telemetry.metrics import Silent
 
@@ -197,7 +197,7 @@ class Readback:
                 objects.inspect_snapshot(body, stored.name)
         except ObjectMissing:
             return "it is missing"
-        except ArchiveDamaged as damage:
+        except (ArchiveDamaged, KeyMissing) as damage:
             return str(damage)
         return ""
 
@@ -233,7 +233,7 @@ class Readback:
             return
         began_s, revision = self._clock.monotonic(), last.position.revision
         try:
-            restored = restore(self._store, AtRevision(revision))
+            restored = restore(self._store, AtRevision(revision, last.position.epoch))
             cause = "" if restored.state.digest == last.state_digest else "it gave another state"
         except StoreUnavailable:
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from replicator.core import names, objects
@@ -10,7 +12,7 @@ from replicator.core.plan import AtRevision
 from replicator.core.rebase import beyond
 from replicator.core.records import size_bytes
 from replicator.core.state import GapInLog, replay
-from replicator.errors import ArchiveDamaged, TargetNotRestorable
+from replicator.errors import ArchiveDamaged, StoreUnavailable, TargetNotRestorable
 from replicator.flows.restore import restore
 from replicator.flows.spool import Entry
 from replicator.flows.tip import Watermark
@@ -31,19 +33,20 @@ def recover(
     """Step *tip* over all in *places* that continues it, and return that, in order, to be stored.
 
     What the log in *store* holds already is deleted. What can't continue it (another epoch was opened
-    since, or a piece is missing) is told and left alone: nothing but this spool may know of it.
+    since, or a piece is missing) is told and left alone: nothing but this spool may know of it. So is a disk
+    that can't be read: that it has failed is no reason to record nothing.
 
     Raises:
-        StoreUnavailable: The disk can't be read.
+        StoreUnavailable: *store* is away.
     """
-    kept = []
+    kept, others = [], []
     for entry in sorted(_entries(places, log), key=lambda entry: (entry.name, -entry.footer.last_revision)):
-        if _step(tip, entry):
-            kept.append(entry)
-        elif entry.place is not None and _is_stored(store, tip, entry):
-            entry.place.delete(str(entry.name))
-        else:
-            log.error("spool.set_aside", object=str(entry.name), spool=str(entry.place))
+        match _verdict(tip, entry, log):
+            case "next":
+                kept.append(entry)
+            case "other":
+                others.append(entry)
+    _clear(others, store, log)
     if kept:
         log.warning("spool.recovered", segments=len(kept), revision=tip.state.revision)
     return kept
@@ -51,32 +54,91 @@ def recover(
 
 def _entries(places: Sequence[ObjectStore], log: FilteringBoundLogger) -> Iterator[Entry]:
     for place in places:
-        for name in place.names("e"):
+        for name in _names(place, log):
             parsed = names.parse_log(name)
             if parsed is None:
                 continue
-            body = place.get(name)
             try:
+                body = place.get(name)
                 segment = objects.decode_segment(body, name)
-            except ArchiveDamaged as damage:
-                log.warning("spool.damaged", object=name, spool=str(place), cause=str(damage))
+            except (ArchiveDamaged, StoreUnavailable) as damage:
+                log.exception("spool.damaged", object=name, spool=str(place), cause=str(damage))
                 continue
-            yield Entry(parsed, segment.footer, digest_of(body), len(body), place=place, is_foreign=True)
+            yield Entry(
+                parsed,
+                segment.footer,
+                digest_of(body),
+                size_bytes=len(body),
+                text_bytes=sum(map(size_bytes, segment.batches)),
+                place=place,
+                is_foreign=True,
+            )
 
 
-def _is_stored(store: ObjectStore, tip: Tip, entry: Entry) -> bool:
+def _names(place: ObjectStore, log: FilteringBoundLogger) -> list[str]:
+    try:
+        return list(place.names("e"))
+    except StoreUnavailable as error:
+        log.exception("spool.damaged", object="", spool=str(place), cause=str(error))
+        return []
+
+
+def _verdict(tip: Tip, entry: Entry, log: FilteringBoundLogger) -> str:
+    """Step *tip* over *entry* if it is the next one; else tell whether it is done with, or some other's."""
+    try:
+        if _step(tip, entry):
+            return "next"
+        if _is_at(tip, entry):
+            _forget(entry)
+            return "done"
+    except StoreUnavailable as error:
+        log.exception("spool.damaged", object=str(entry.name), spool=str(entry.place), cause=str(error))
+        return "unread"
+    return "other"
+
+
+def _is_at(tip: Tip, entry: Entry) -> bool:
+    here = tip.epoch.epoch, tip.state.revision, tip.state.digest
+    return (entry.name.epoch, entry.footer.last_revision, entry.footer.state_digest) == here
+
+
+def _clear(entries: Sequence[Entry], store: ObjectStore, log: FilteringBoundLogger) -> None:
+    """Delete those of *entries* that *store* has, and set the others aside.
+
+    What one writer sealed is a chain, so that the log holds it up to somewhere: found by halves, since each
+    look restores a moment, and thousands may have gathered in an outage.
+    """
+    chains: dict[tuple[int, int], list[Entry]] = {}
+    for entry in entries:
+        chains.setdefault((id(entry.place), entry.name.epoch), []).append(entry)
+    for chain in chains.values():
+        stored = len(chain)
+        if not _is_stored(store, chain[-1]):
+            stored = bisect_left(
+                range(len(chain) - 1), 1, key=lambda place: not _is_stored(store, chain[place])
+            )
+        for entry in chain[:stored]:
+            _forget(entry)
+        for entry in chain[stored:]:
+            log.error("spool.set_aside", object=str(entry.name), spool=str(entry.place))
+
+
+def _forget(entry: Entry) -> None:
+    if entry.place is not None:
+        with suppress(StoreUnavailable):  # what stays is looked at again at the next start
+            entry.place.delete(str(entry.name))
+
+
+def _is_stored(store: ObjectStore, entry: Entry) -> bool:
     """Tell whether the log says the same as *entry*: the states at its end are equal.
 
     It need not: after a rewind of etcd, another writer may have recorded other changes of these revisions.
     """
-    revision = entry.footer.last_revision
-    if (entry.name.epoch, revision) == (tip.epoch.epoch, tip.state.revision):
-        return entry.footer.state_digest == tip.state.digest
     try:
-        stored = restore(store, AtRevision(revision))
+        stored = restore(store, AtRevision(entry.footer.last_revision, entry.name.epoch))
     except (TargetNotRestorable, ArchiveDamaged):
         return False
-    return (entry.name.epoch, entry.footer.state_digest) == (stored.epoch.epoch, stored.state.digest)
+    return entry.footer.state_digest == stored.state.digest
 
 
 def _step(tip: Tip, entry: Entry) -> bool:

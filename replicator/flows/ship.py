@@ -63,7 +63,7 @@ class Shipper:
         """Store all that comes into the spool, until that is closed and empty; tell *on_stored* of each.
 
         Args:
-            limit_bytes: How much is joined into one segment at the most.
+            limit_bytes: How much text is joined into one segment at the most.
             on_stored: Told where the log ends, after each.
 
         Raises:

@@ -13,7 +13,7 @@ from replicator.core.frame import digest_of
 from replicator.core.names import SnapshotName
 from replicator.core.records import Position
 from replicator.core.snapshot_rule import tail_outweighs
-from replicator.errors import ObjectExists, StoreUnavailable
+from replicator.errors import KeyMissing, ObjectExists, StoreUnavailable
 from replicator.flows.readback import Stored
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Snapshots:
             self._store.create(name, body)
         except ObjectExists:  # a writer before us cut it at the same revision: as good as ours
             return
-        except StoreUnavailable as error:
+        except (StoreUnavailable, KeyMissing) as error:
             self._was_missed = True
             self._log.warning("snapshot.missed", object=name, cause=str(error))
             return

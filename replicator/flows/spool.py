@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.core import objects
-from replicator.core.frame import digest_of
-from replicator.errors import ObjectMissing, StoreUnavailable
+from replicator.core.frame import digest_of, is_whole
+from replicator.errors import ArchiveDamaged, ObjectMissing, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +33,7 @@ class Entry:
         footer: Its footer.
         digest: Its SHA-256, which the segment sealed after it names as its previous.
         size_bytes: Its size.
+        text_bytes: About how large its text is, which compression says nothing of.
         place: The folder that holds it on disk; None if memory alone does.
         body: Its bytes, if memory alone holds them.
         is_boundary: Whether a snapshot shows the state at its end: it is not joined with what follows.
@@ -43,6 +44,7 @@ class Entry:
     footer: SegmentFooter
     digest: str
     size_bytes: int
+    text_bytes: int
     place: ObjectStore | None = None
     body: bytes = b""
     is_boundary: bool = False
@@ -52,21 +54,26 @@ class Entry:
         """Return the segment's bytes.
 
         Raises:
-            StoreUnavailable: The disk doesn't give them back.
+            StoreUnavailable: The disk doesn't give them back as they were.
         """
         if self.place is None:
             return self.body
         try:
-            return self.place.get(str(self.name))
+            body = self.place.get(str(self.name))
         except ObjectMissing:
-            raise StoreUnavailable(
-                f"{self.name} vanished from the spool at {self.place}",
-                hint="leave the spool's folder to replicator alone",
-            ) from None
+            raise self._unreadable("vanished from", "leave the spool's folder to replicator alone") from None
+        except ArchiveDamaged:
+            raise self._unreadable("is damaged in") from None
+        if not is_whole(body, self.digest):  # stored like this it would break the log for good
+            raise self._unreadable("is damaged in")
+        return body
 
     def segment(self) -> Segment:
         """Return the segment; see `read`."""
         return objects.decode_segment(self.read(), str(self.name))
+
+    def _unreadable(self, fault: str, hint: str = "check the disk below it") -> StoreUnavailable:
+        return StoreUnavailable(f"{self.name} {fault} the spool at {self.place}", hint=hint)
 
 
 class Spool:
@@ -124,13 +131,14 @@ class Spool:
         with self._changed:
             return self._changed.wait_for(self._has_room, patience_s)
 
-    def put(self, sealed: Sealed) -> None:
-        """Append a segment. It is on disk when this returns, or the log says why not."""
+    def put(self, sealed: Sealed, text_bytes: int) -> None:
+        """Append a segment of so much text. It is on disk when this returns, or the log says why not."""
         entry = Entry(
             name=sealed.name,
             footer=sealed.footer,
             digest=digest_of(sealed.body),
             size_bytes=len(sealed.body),
+            text_bytes=text_bytes,
             place=self._place if self._is_on_disk(sealed) else None,
         )
         if entry.place is None:
@@ -147,7 +155,8 @@ class Spool:
     def take(self, limit_bytes: int) -> Sequence[Entry]:
         """Wait for the first segments, and return them; they stay until `done`. None are left if none come.
 
-        Several together are at most *limit_bytes*, and none but the last is a boundary.
+        Several together have at most *limit_bytes* of text: all of it will be in memory, and readers have
+        bounds. None but the last is a boundary.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._entries or self._is_closed)
@@ -196,10 +205,10 @@ class Spool:
     def _first(self, limit_bytes: int) -> Iterator[Entry]:
         total = 0
         for entry in self._entries:
-            if total and total + entry.size_bytes > limit_bytes:
+            if total and total + entry.text_bytes > limit_bytes:
                 return
             yield entry
-            total += entry.size_bytes
+            total += entry.text_bytes
             if entry.is_boundary:
                 return
 

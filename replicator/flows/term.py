@@ -25,7 +25,7 @@ from replicator.flows.snapshots import Snapshots
 from replicator.flows.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from replicator.core.schedule import Schedule
     from replicator.flows.inbox import GroupCommit
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from replicator.flows.link import Link
     from replicator.flows.readback import Pace
     from replicator.flows.tip import LogEnd, Tip
+    from replicator.ports import ObjectStore
 
 # Beyond this the watch is made to wait; etcd keeps what it has not sent.
 _INBOX_LIMIT_BYTES = 64 << 20
@@ -58,16 +59,28 @@ class CaptureRules:
 
 
 class Term:
-    """Records *link* while *lease* is ours; `run` is called once, `end` from any thread."""
+    """Records *link* while *lease* is ours; `run` is called once, `end` from any thread.
 
-    def __init__(self, link: Link, rules: CaptureRules, lease: Lease) -> None:
+    Args:
+        link: What is recorded, and where to.
+        rules: What is written when.
+        lease: Ours.
+        needs_spool: Whether a spool that can't be had is an error; else what waits, waits in memory.
+
+    Attributes:
+        has_begun: Whether all was there that is needed to record; what fails later may be waited for.
+    """
+
+    def __init__(self, link: Link, rules: CaptureRules, lease: Lease, *, needs_spool: bool = True) -> None:
         self._link = link
         self._rules = rules
         self._lease = lease
         self._open_gaps = OpenGaps(link.store, link.meter, link.clock)
+        self._needs_spool = needs_spool
         self._ending = threading.Event()
         self._over = threading.Event()
         self._failure: BaseException | None = None
+        self.has_begun = False
         self._persistence = Persistence(link, self._ending, lease)
         self._housekeeping = Housekeeping(link.store, rules.housekeeping, link.clock, link.log)
         self._follower: Follower | None = None
@@ -97,6 +110,7 @@ class Term:
         try:
             tip: Tip | None = begin(self._link, self._patient_with_nothing())
             while tip is not None:
+                self._raise_failure()
                 reason = self._record(tip)
                 tip = self._open_next(tip, reason) if reason is not None else None
             self._raise_failure()
@@ -104,10 +118,16 @@ class Term:
             self._housekeeping.finish()
             self._over.set()
             beating.join()
-            if not isinstance(self._failure, StoreUnavailable):  # else nobody would take it back
-                with suppress(WriterFenced):
-                    self._lease.give_back(self._standing())
-            self._link.spools.release()
+            try:
+                self._give_back()
+            finally:
+                self._link.spools.release()
+
+    def _give_back(self) -> None:
+        if isinstance(self._failure, StoreUnavailable) and self._lease.is_out_of_reach:
+            return  # one that waits for us to end shall not wait for one more call to fail
+        with suppress(WriterFenced):
+            self._lease.give_back(self._standing())
 
     def _patient_with_nothing(self) -> Persistence:
         """At the start nothing would be lost by giving up, and somebody reads what we say."""
@@ -129,16 +149,15 @@ class Term:
 
     def _record(self, tip: Tip) -> str | None:
         """Record one epoch; return why it ended, or None when we are to end. *tip* is then all stored."""
-        link, spools = self._link, self._link.spools
+        link = self._link
         end = tip.log_end
         readback = Readback(link.store, link.clock, link.log, link.meter, self._rules.readback)
-        readback.start()
         accounts = Accounts(link.meter, readback, link.clock)
         accounts.began(tip)
-        place = spools.own(tip.archive_id, link.writer)
+        place, left = self._folders(tip.archive_id)
         spool = Spool(place, self._rules.spool_max_bytes, link.log, link.meter)
-        spool.adopt(recover(tip, spools.left(tip.archive_id), link.store, link.log))
-        appender = Appender(link.store, self._persistence, self._lease.confirm, link.log)
+        spool.adopt(recover(tip, left, link.store, link.log))
+        appender = Appender(link.store, self._persistence, self._lease.prove, link.log)
         shipper = Shipper(spool, appender, accounts, tip.header("segment"), end, link.log)
         snapshots = Snapshots(
             link.store, self._rules.schedule, link.clock, link.log, accounts.snapshot_stored
@@ -146,7 +165,9 @@ class Term:
         inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
         self._spool, self._inbox = spool, inbox
         self._standing = lambda: _standing(tip, shipper.end)
-        limit_bytes = self._rules.commit.size_bytes
+        self.has_begun = True
+        readback.start()
+        limit_bytes = min(self._rules.commit.size_bytes, _INBOX_LIMIT_BYTES)
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
         committer = Committer(spool, shipper, snapshots, accounts, self._housekeeping)
         committing = self._start("commit", lambda: committer.commit(inbox, tip))
@@ -162,6 +183,18 @@ class Term:
             readback.finish()
             self._raise_failure()
             tip.anchor = shipper.end.anchor
+
+    def _folders(self, archive_id: str) -> tuple[ObjectStore | None, Sequence[ObjectStore]]:
+        """Return our folder of the spool, and those that the dead have left."""
+        spools = self._link.spools
+        try:
+            return spools.own(archive_id, self._link.writer), spools.left(archive_id)
+        except StoreUnavailable as error:
+            if self._needs_spool:
+                raise
+            cause = str(error)
+        self._link.log.error("spool.unavailable", object="", cause=cause)
+        return None, ()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

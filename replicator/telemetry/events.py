@@ -131,8 +131,9 @@ EVENTS: Final = (
     ),
     Event(
         "spool.damaged",
-        "warning",
-        "A file in the spool isn't what was written. It stays where it is, and is passed over.",
+        "error",
+        "A file in the spool isn't what was written, or the disk doesn't give it back. It stays there, and "
+        "is passed over.",
         ("object", "spool", "cause"),
     ),
     Event("capture.stopped", "info", "All that was recorded is stored; the process may end."),
@@ -172,8 +173,8 @@ EVENTS: Final = (
     Event(
         "spool.unavailable",
         "error",
-        "The spool's disk doesn't take a segment: it is full, say. The segment waits in memory, and the "
-        "next one until that is stored.",
+        "The spool's disk doesn't take a segment: it is full, say; or a new term has no folder at all. A "
+        "segment waits in memory, and the next one until that is stored.",
         ("object", "cause"),
     ),
     Event(

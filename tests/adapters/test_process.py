@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from servers.command import until
 
+from replicator.adapters import process
 from replicator.adapters.process import LocalPeers
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ def test_nobody_knows_of_another_machine_or_container(place) -> None:
     parts[place] = "another"
     parts[2] = str(2**22 + 1)  # no pid is so large
     assert not peers.is_gone("/".join(parts))
+
+
+def test_where_the_processes_of_others_are_hidden_nobody_is_known_to_be_gone(tmp_path, monkeypatch) -> None:
+    """As with /proc mounted with hidepid=2: what isn't seen there may live."""
+    peers = LocalPeers()
+    boot, namespace, *_ = peers.me().split("/")
+    monkeypatch.setattr(process, "_here", lambda: (boot, namespace))
+    monkeypatch.setattr(process, "_PROC", tmp_path)
+    assert not peers.is_gone(f"{boot}/{namespace}/4000/77")
+    (tmp_path / "1").mkdir()
+    assert peers.is_gone(f"{boot}/{namespace}/4000/77")
 
 
 @pytest.mark.parametrize("name", ["", "rubbish", "a/b/c/d", "a/b/c/d/e"])

@@ -163,6 +163,16 @@ def test_a_close_frees_a_watch_that_waits(bench) -> None:
     assert not putting.is_alive()
 
 
+def test_what_comes_after_a_close_fills_no_memory_and_no_watermark_lies_behind_it(bench) -> None:
+    bench.inbox.put([batch(1)])
+    bench.inbox.observe(mark(1))
+    bench.inbox.close()
+    bench.inbox.put(map(batch, range(2, 25)))
+    bench.inbox.observe(mark(24))
+    haul = bench.inbox.take(0)
+    assert ([each.revision for each in haul.batches], haul.watermark) == ([1], mark(1))
+
+
 acts = st.one_of(
     st.tuples(st.just("put"), st.lists(st.integers(0, 5 * ONE), max_size=4)),
     st.tuples(st.just("take"), st.none()),

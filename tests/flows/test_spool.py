@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from captures import ModelSource, Running, batches, check, new_source, put, recorded
+from captures import ModelSource, Running, batches, check, new_source, put, recorded, segments
 from etcd_model import EtcdModel
 from generators import histories, played, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
 
-from replicator.adapters.spool_folder import SpoolFolders
+from replicator.adapters.spool_folder import NoSpool, SpoolFolders
 from replicator.core.plan import Latest
-from replicator.errors import StoreUnavailable
+from replicator.core.records import Batch, size_bytes
+from replicator.errors import ArchiveDamaged, StoreMisconfigured, StoreUnavailable
+from replicator.flows import recover
 from replicator.flows.capture import Capture
+from replicator.flows.inbox import GroupCommit
 from replicator.flows.open_archive import open_archive
 from replicator.flows.restore import restore
+from replicator.flows.resume import resume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -155,6 +160,22 @@ def test_a_store_that_comes_back_gets_one_segment_for_all_that_waited() -> None:
     check(store, source.etcd, 2)
 
 
+def test_what_is_joined_is_bounded_by_its_text_however_well_it_compresses() -> None:
+    """Else it is beyond what a reader takes, and beyond the memory of whoever joins it."""
+    source, store, folders = new_source(), Outage(), Folders()
+    running = Running(source, store, GroupCommit(0.0, 100_000), spools=folders.of_a_process())
+    running.tells("watch.started")
+    store.is_away = True
+    for number in range(12):
+        put(source, b"%d" % number + bytes(30_000))
+        running.waits(lambda number=number: waiting(folders) == number + 1, "it is on disk")
+    store.is_away = False
+    running.stores(14)
+    running.stop()
+    assert max(sum(map(size_bytes, segment.batches)) for segment in segments(store)) < 100_000
+    check(store, source.etcd, 2)
+
+
 def test_a_full_disk_is_told_and_what_comes_then_waits_in_memory() -> None:
     source, store, folders = new_source(), Outage(), Folders()
     running = Running(source, store, spools=folders.of_a_process())
@@ -186,6 +207,117 @@ def test_a_full_spool_holds_the_watch_back_and_loses_nothing() -> None:
     running.stores(32)
     running.stop()
     check(store, source.etcd, 2)
+
+
+def test_a_file_that_spoils_in_the_spool_never_reaches_the_archive() -> None:
+    source, store, folders = new_source(), Outage(), Folders()
+    running = Running(source, store, spools=folders.of_a_process())
+    running.tells("watch.started")
+    store.is_away = True
+    for number in range(3):
+        put(source, b"%d" % number)
+        running.waits(lambda number=number: waiting(folders) == number + 1, "it is on disk")
+    (place,) = folders.places.values()
+    name = sorted(place.objects)[1]
+    body = place.objects[name]
+    place.objects[name] = body[:20] + bytes([body[20] ^ 1]) + body[21:]
+    store.is_away = False
+    running.tells("term.failed")
+    running.tells("spool.damaged")
+    running.stores(5)
+    running.stop()
+    check(store, source.etcd, 2)
+
+
+class Unreadable(MemoryStore):
+    """A disk that gives nothing back."""
+
+    def get(self, name: str) -> bytes:
+        """Fail."""
+        raise StoreUnavailable(f"{name}: input/output error")
+
+
+class Unlistable(MemoryStore):
+    """A disk that doesn't even say what it holds."""
+
+    def names(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Fail."""
+        raise StoreUnavailable(f"{prefix}{after}: input/output error")
+
+
+class Undecryptable(MemoryStore):
+    """A spool whose files don't open: see `SealedStore`."""
+
+    def get(self, name: str) -> bytes:
+        """Fail."""
+        raise ArchiveDamaged(f"{name} doesn't decrypt")
+
+
+@pytest.mark.parametrize("disk", [Unreadable, Unlistable, Undecryptable])
+def test_a_spool_that_cannot_be_read_back_is_told_and_recording_goes_on(disk) -> None:
+    source, store, folders = new_source(), Outage(), Folders()
+    folders.places["dead"] = disk()
+    folders.places["dead"].create("e00000001/log/00000000000000000002.jsonl.zst", b"something")
+    running = Running(source, store, spools=folders.of_a_process())
+    running.tells("spool.damaged")
+    running.stores(put(source, b"2"))
+    running.stop()
+    check(store, source.etcd, 2)
+
+
+class Mounted(NoSpool):
+    """A spool whose disk may be gone, or read-only."""
+
+    is_gone = True
+
+    def own(self, archive_id: str, writer: str) -> MemoryStore:
+        """Return a folder, or fail."""
+        if self.is_gone:
+            raise StoreMisconfigured(f"{archive_id}/{writer}: read-only file system")
+        return MemoryStore()
+
+
+def test_a_spool_that_cannot_be_had_is_refused_at_the_start_and_done_without_later() -> None:
+    source, store, spools = new_source(), Outage(), Mounted()
+    assert isinstance(Running(source, store, spools=spools).ended(), StoreMisconfigured)
+    spools.is_gone, source = False, source.again()
+    running = Running(source, store, GroupCommit(0.4, 1 << 20), spools=spools)
+    running.tells("watch.started")
+    spools.is_gone = True
+    put(source, b"2")
+    revision, events = source.etcd.history[-1]
+    name, body, _ = resume(store, "rival").seal((Batch(revision, source.clock.now(), events),), None)
+    store.create(str(name), body)
+    running.tells("writer.fenced")
+    running.tells("spool.unavailable")
+    running.stores(put(source, b"3"))
+    running.stop()
+    check(store, source.etcd, 2)
+
+
+def test_an_outage_that_another_machine_has_bridged_costs_a_look_or_two(monkeypatch) -> None:
+    """A look restores a moment: one for each of thousands of segments would take hours."""
+    looks: list[object] = []
+    monkeypatch.setattr(recover, "restore", lambda *args: looks.append(args) or restore(*args))
+    source, store, folders = new_source(), Outage(), Folders()
+    running = Running(source, store, spools=folders.of_a_process())
+    running.tells("watch.started")
+    store.is_away = True
+    for number in range(20):
+        put(source, b"%d" % number)
+        running.waits(lambda number=number: waiting(folders) == number + 1, "it is on disk")
+    killed(running)
+    healed = Outage(store)
+    rival = Running(source.again(), healed)
+    rival.stores(22)
+    rival.stores(put(source, b"and on"))
+    rival.stop()
+    running = Running(source.again(), healed, spools=folders.of_a_process())
+    running.tells("watch.started")
+    running.stop()
+    assert waiting(folders) == 0
+    assert len(looks) <= 2
+    check(healed, source.etcd, 2)
 
 
 chapters = st.lists(

@@ -40,6 +40,9 @@ def judge(world: World) -> None:
     assert stamps == sorted(set(stamps))
     latest = restore(store, Latest())
     assert dict(latest.state.items()) == world.etcd.states[world.etcd.head]
+    told = [(promise.position, promise.observed_through) for promise in world.promises]
+    assert told == sorted(told, key=lambda each: each[0]), "the log went back"
+    assert [moment for _, moment in told] == sorted(moment for _, moment in told), "a promise was taken back"
     for promise in world.promises:
         if promise.position.epoch:
             answer = restore(store, AtTime(promise.observed_through))

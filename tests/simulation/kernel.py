@@ -31,12 +31,15 @@ class Process:
 
     Attributes:
         skew_s: How far its wall clock is ahead.
+        lost_s: For how long it stood still without knowing, as with a virtual machine that is paused.
     """
 
     name: str
     skew_s: float = 0.0
     is_dead: bool = False
     asleep_until: float = 0.0
+    lost_s: float = 0.0
+    monotonic_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -141,7 +144,9 @@ class SimulatedClock:
     def monotonic(self) -> float:
         """Return the seconds since the world's beginning; some pass with each question, as anywhere."""
         self._kernel.now_s += 1e-6
-        return self._kernel.now_s
+        process = self._process
+        process.monotonic_s = max(process.monotonic_s, self._kernel.now_s - process.lost_s)
+        return process.monotonic_s
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

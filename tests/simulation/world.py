@@ -125,7 +125,7 @@ class World:
         if chance.random() < 0.02 and not self.is_calm:
             machine = chance.choice(self.machines)
             fault = chance.choice(
-                ["kill", "suspend", "stop", "clock", "cut", "etcd", "outage", "compact", "jump"]
+                ["kill", "suspend", "pause", "stop", "clock", "cut", "etcd", "outage", "compact", "jump"]
             )
             self.faults[fault] = self.faults.get(fault, 0) + 1
             getattr(self, f"_{fault}")(machine)
@@ -175,6 +175,12 @@ class World:
     def _suspend(self, machine: Machine) -> None:
         if machine.process is not None:
             machine.process.asleep_until = self.kernel.now_s + self.kernel.chance.uniform(0, 200)
+
+    def _pause(self, machine: Machine) -> None:
+        if machine.process is not None:
+            paused_s = self.kernel.chance.uniform(0, 400)
+            machine.process.asleep_until = self.kernel.now_s + paused_s
+            machine.process.lost_s += paused_s
 
     def _stop(self, machine: Machine) -> None:
         if machine.capture is not None:
