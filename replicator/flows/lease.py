@@ -209,9 +209,8 @@ class Lease:
             return checkpoint
         position, watermark = standing
         revision, moment = watermark.revision, watermark.moment
-        if (
-            position == checkpoint.position
-        ):  # what waits by now doesn't take back what was said when nothing did
+        if position == checkpoint.position:
+            # What waits by now doesn't take back what was said when nothing did.
             revision = max(revision, checkpoint.through_revision)
             moment = max(moment, checkpoint.observed_through)
         return msgspec.structs.replace(

@@ -62,7 +62,7 @@ def _entries(places: Sequence[ObjectStore], log: FilteringBoundLogger) -> Iterat
                 body = place.get(name)
                 segment = objects.decode_segment(body, name)
             except (ArchiveDamaged, StoreUnavailable) as damage:
-                log.exception("spool.damaged", object=name, spool=str(place), cause=str(damage))
+                _tell(log, name, place, damage)
                 continue
             yield Entry(
                 parsed,
@@ -75,11 +75,20 @@ def _entries(places: Sequence[ObjectStore], log: FilteringBoundLogger) -> Iterat
             )
 
 
+def _tell(
+    log: FilteringBoundLogger,
+    name: str,
+    place: ObjectStore | None,
+    failure: ArchiveDamaged | StoreUnavailable,
+) -> None:
+    log.error("spool.damaged", object=name, spool=str(place), cause=str(failure))
+
+
 def _names(place: ObjectStore, log: FilteringBoundLogger) -> list[str]:
     try:
         return list(place.names("e"))
     except StoreUnavailable as error:
-        log.exception("spool.damaged", object="", spool=str(place), cause=str(error))
+        _tell(log, "", place, error)
         return []
 
 
@@ -92,7 +101,7 @@ def _verdict(tip: Tip, entry: Entry, log: FilteringBoundLogger) -> str:
             _forget(entry)
             return "done"
     except StoreUnavailable as error:
-        log.exception("spool.damaged", object=str(entry.name), spool=str(entry.place), cause=str(error))
+        _tell(log, str(entry.name), entry.place, error)
         return "unread"
     return "other"
 
