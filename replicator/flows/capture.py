@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -64,7 +63,7 @@ class Capture:
         examine(link)
         lease = self._lease
         if not probe(link.store, uuid4().hex).conditional_create:
-            lease = replace(lease, may_share=False)
+            lease = lease.alone()
             link.log.error("store.unconditional")
         is_first = True
         while not self._stopping.is_set() and self._take_turn(link, lease, is_first=is_first):

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     # Where the stored log ends, and how far the source is known behind that.
     Standing: TypeAlias = tuple[Position, Watermark]
 
-_SIGNS_PER_SILENCE = 3
+SIGNS_PER_SILENCE = 3
+"""How many signs a holder gives within its silence, while somebody stands by."""
+
 _STANDBY_KNOWN_S = 600.0
 
 
@@ -133,7 +135,7 @@ class Lease:
             WriterFenced: It is another's.
         """
         position = standing[0] if standing else self._position
-        sign_s = self._claim.silence_s / _SIGNS_PER_SILENCE
+        sign_s = self._claim.silence_s / SIGNS_PER_SILENCE
         interval_s = self._cadence.busy_s if position != self._position else self._cadence.idle_s
         if self.has_standby:
             interval_s = min(interval_s, sign_s)

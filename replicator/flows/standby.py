@@ -6,7 +6,7 @@ last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,12 @@ from replicator.core.documents import Checkpoint
 from replicator.core.documents import Lease as Claim
 from replicator.core.records import Position
 from replicator.errors import ObjectChanged, StoreUnavailable, WriterFenced
-from replicator.flows.lease import Lease, Seen, look
+from replicator.flows.lease import SIGNS_PER_SILENCE, Cadence, Lease, Seen, look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from replicator.flows.lease import Cadence
     from replicator.flows.link import Link
 
 _START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +43,16 @@ class LeaseRules:
     silence_s: float
     cadence: Cadence
     may_share: bool = True
+
+    def alone(self) -> LeaseRules:
+        """Return the rules for a store that can't tell two writers apart.
+
+        There nobody may ask for quicker signs, so they always come: whoever is second must see that the first
+        one lives before its patience ends.
+        """
+        sign_s = self.silence_s / SIGNS_PER_SILENCE
+        cadence = Cadence(min(self.cadence.busy_s, sign_s), min(self.cadence.idle_s, sign_s))
+        return replace(self, cadence=cadence, may_share=False)
 
 
 class Standby:
