@@ -154,10 +154,11 @@ def test_keys_of_kms_need_what_the_page_adds(case: Case, tmp_path: Path) -> None
 def test_the_pages_settings_are_settings(tmp_path: Path) -> None:
     path = tmp_path / "replicator.yaml"
     for text in blocks("yaml"):
+        if not text.startswith("encryption:"):  # etcd's have a test of their own
+            continue
         path.write_text(text)
-        settings = load(path, {"ETCD_PASSWORD": "secret"})
-        has_key = settings.encryption.key_file or settings.encryption.kms_key_id
-        assert has_key if "encryption:" in text else settings.etcd.cacert
+        encryption = load(path, {}).encryption
+        assert encryption.key_file or encryption.kms_key_id
 
 
 def test_the_pages_key_file_is_one(tmp_path: Path) -> None:
