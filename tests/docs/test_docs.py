@@ -274,7 +274,14 @@ def test_the_composed_replicator_reads_its_settings() -> None:
     assert hosts <= set(services)
     assert settings.archive is not None
     assert f"archive:{settings.archive.path}" in services["replicator"]["volumes"]
-    assert settings.archive.path in (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
+    made = (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
+    assert settings.archive.path in made
+    assert settings.capture.spool
+    assert settings.capture.spool in made
+    assert f"spool:{settings.capture.spool}" in services["replicator"]["volumes"]
+    assert settings.metrics.listen is not None
+    port = settings.metrics.listen.port
+    assert f"127.0.0.1:{port}:{port}" in services["replicator"]["ports"]
 
 
 def test_the_composed_services_fit_together() -> None:
