@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 AT_ONCE = GroupCommit(0.0, 1 << 20)
 IN_AN_HOUR = GroupCommit(3600.0, 1 << 20)
 SILENCE_S = 1.5
+OFTEN = Cadence(0.05, 0.2)
 
 
 class LeapingClock(SystemClock):
@@ -165,6 +166,7 @@ class Running:
         *,
         readback: Pace | None = None,
         meter: Meter | None = None,
+        cadence: Cadence = OFTEN,
     ) -> None:
         bound, self._kept = quiet_log()
         clock = source.clock if isinstance(source, ModelSource) else SystemClock()
@@ -184,7 +186,7 @@ class Running:
 
         self.store = store
         rules = CaptureRules(commit, Schedule(every), spool_max_bytes, SILENCE_S, readback)
-        self.capture = Capture(connect, rules, LeaseRules(SILENCE_S, Cadence(0.05, 0.2)))
+        self.capture = Capture(connect, rules, LeaseRules(SILENCE_S, cadence))
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

@@ -70,7 +70,7 @@ class Capture:
         examine(link)
         lease = self._lease
         if not probe(link.store, uuid4().hex).conditional_create:
-            lease = lease.unshared()
+            lease = lease.alone()
             link.log.error("store.unconditional")
         is_first = True
         while not self._stopping.is_set() and self._take_turn(link, lease, is_first=is_first):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Standing: TypeAlias = tuple[Position, Watermark]
 
 SIGNS_PER_SILENCE = 3
+"""How many signs a holder gives within its silence, while somebody stands by."""
+
 _STANDBY_KNOWN_S = 600.0
 
 

@@ -44,8 +44,12 @@ class LeaseRules:
     cadence: Cadence
     may_share: bool = True
 
-    def unshared(self) -> LeaseRules:
-        """Return the rules for a store that can't keep two apart: nobody can ask for signs, so they come."""
+    def alone(self) -> LeaseRules:
+        """Return the rules for a store that can't tell two writers apart.
+
+        There nobody may ask for quicker signs, so they always come: whoever is second must see that the first
+        one lives before its patience ends.
+        """
         sign_s = self.silence_s / SIGNS_PER_SILENCE
         cadence = Cadence(min(self.cadence.busy_s, sign_s), min(self.cadence.idle_s, sign_s))
         return replace(self, cadence=cadence, may_share=False)

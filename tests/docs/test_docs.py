@@ -20,6 +20,7 @@ from replicator.cli.reference import reference
 from replicator.cli.restored import Answer, Told
 from replicator.cli.verify_words import full_words
 from replicator.config import load
+from replicator.config.reference import reference as settings_reference
 from replicator.core.documents import Epoch, Follows, Gap
 from replicator.core.plan import AtRevision, AtTime, choose_spans
 from replicator.core.quantities import parse_time
@@ -28,6 +29,8 @@ from replicator.errors import ReplicatorError
 from replicator.flows.findings import BRING_BACK, Damage, Verified, moments
 from replicator.flows.gaps import KnownGap
 from replicator.flows.verify_full import Full
+from replicator.telemetry.events import EVENTS
+from replicator.telemetry.metrics import METRICS, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +113,20 @@ def test_each_link_leads_somewhere(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.is_file(), target
         assert not anchor or anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_setting_event_and_metric_of_a_page_is_one(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    settings = set(re.findall(r"`([a-z0-9]+\.[a-z_]+)`", settings_reference()))
+    known = (
+        settings | {event.name for event in EVENTS} | {"apisix.yaml", "apisix.json", "apisix.data_encryption"}
+    )
+    sections = "|".join(sorted({setting.partition(".")[0] for setting in settings}))
+    metrics = {PREFIX + metric.name for metric in METRICS}
+
+    assert set(re.findall(rf"`((?:{sections})\.[a-z_]+)`", text)) <= known
+    assert set(re.findall(rf"\b{PREFIX}[a-z_]+", text)) <= metrics
 
 
 def test_each_page_can_be_found_from_the_readme() -> None:
@@ -274,7 +291,14 @@ def test_the_composed_replicator_reads_its_settings() -> None:
     assert hosts <= set(services)
     assert settings.archive is not None
     assert f"archive:{settings.archive.path}" in services["replicator"]["volumes"]
-    assert settings.archive.path in (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
+    made = (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
+    assert settings.archive.path in made
+    assert settings.capture.spool
+    assert settings.capture.spool in made
+    assert f"spool:{settings.capture.spool}" in services["replicator"]["volumes"]
+    assert settings.metrics.listen is not None
+    port = settings.metrics.listen.port
+    assert f"127.0.0.1:{port}:{port}" in services["replicator"]["ports"]
 
 
 def test_the_composed_services_fit_together() -> None:

@@ -18,7 +18,17 @@ from servers.etcd import Etcd
 from servers.etcd_json import EtcdJson
 
 from replicator.cli import main
-from replicator.core.documents import Epoch, Gap, GapAcknowledged
+from replicator.core.documents import (
+    Archive,
+    Checkpoint,
+    Epoch,
+    Follows,
+    Gap,
+    GapAcknowledged,
+    Lease,
+    Point,
+    Pruned,
+)
 from replicator.core.gaps import Difference, GapFooter
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -172,7 +182,7 @@ def test_the_page_names_each_member_of_a_gap_record_and_shows_lines_of_one() -> 
     for kind in (Difference, GapFooter):
         assert all(f"`{name}`" in section for name in kind.__struct_fields__)
     documents = page.partition("## The documents\n")[2].partition("\n## ")[0]
-    for kind in (Epoch, Gap, GapAcknowledged):
+    for kind in (Archive, Epoch, Follows, Gap, GapAcknowledged, Checkpoint, Lease, Pruned, Point):
         assert all(f"`{name}`" in documents for name in kind.__struct_fields__)
     (example,) = re.findall(r"^```json\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     for line in example.splitlines():

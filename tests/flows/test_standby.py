@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from captures import SILENCE_S, Running, check, new_source, put, recorded
+from captures import OFTEN, SILENCE_S, Running, check, new_source, put, recorded
 from memory_store import MemoryStore
 from servers.command import until
 
@@ -11,7 +11,7 @@ from replicator.core.names import LogName
 from replicator.core.records import Batch, Event, Record
 from replicator.errors import ArchiveDamaged, ObjectExists, StoreUnavailable, WriterFenced
 from replicator.flows.inbox import GroupCommit
-from replicator.flows.lease import look
+from replicator.flows.lease import Cadence, look
 from replicator.flows.open_archive import open_archive
 from replicator.flows.resume import resume
 
@@ -199,9 +199,10 @@ class Overwriting(MemoryStore):
         self.objects[name] = body
 
 
-def test_on_a_store_without_conditions_a_second_writer_gives_up() -> None:
+@pytest.mark.parametrize("cadence", [OFTEN, Cadence(3600.0, 3600.0)])
+def test_on_a_store_without_conditions_a_second_writer_gives_up(cadence) -> None:
     source, store = new_source(), Overwriting()
-    first = Running(source, store)
+    first = Running(source, store, cadence=cadence)
     first.tells("store.unconditional")
     first.tells("watch.started")
     second = Running(source.again(), store)
