@@ -20,6 +20,7 @@ from replicator.core.records import Position
 from replicator.errors import SourceUnavailable, StoreUnavailable
 from replicator.flows.open_archive import open_archive, pieces
 from replicator.flows.restore import restore
+from replicator.flows.verify_full import verify_full
 
 if TYPE_CHECKING:
     from replicator.core.state import State
@@ -105,6 +106,7 @@ def judge(world: World) -> None:
             assert restored.epoch.epoch == epoch.epoch
             assert dict(restored.state.items()) == world.etcd.states[revision], f"revision {revision}"
     assert stamps == sorted(set(stamps))
+    assert verify_full(store).damages == ()
     latest = restore(store, Latest())
     assert dict(latest.state.items()) == world.etcd.states[world.etcd.head]
     for promise in world.promises:
