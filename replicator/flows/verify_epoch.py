@@ -18,12 +18,13 @@ from replicator.flows.findings import NOTHING_LOST, moments
 from replicator.flows.open_archive import log, merged, pieces, snapshots, thinned_through
 from replicator.flows.verify_beside import look_at_lonely, look_beside
 from replicator.flows.verify_breaks import Breaks
+from replicator.flows.verify_snapshots import broken_promise, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replicator.core.names import PieceName, SnapshotName
-    from replicator.core.objects import Segment
+    from replicator.core.objects import Segment, SnapshotFooter
     from replicator.core.plan import Span
     from replicator.flows.findings import Findings
     from replicator.flows.verify_points import Wanted
@@ -35,6 +36,7 @@ _DELETE = (
 )
 _BEFORE = "segment inside of what others hold, of a stale writer; passed over"
 _BEYOND = "beyond the end of an epoch that another follows, of a stale writer; never read"
+_FORGET = "if the log up to there is whole, delete it; else restore what is near it by revision"
 _OFF = "none by revision; times near it may be off"
 
 
@@ -71,6 +73,7 @@ class EpochWalk:
         self._seen: set[MergedName] = set()
         self._thinned = 0
         self._carries = False
+        self._last: tuple[SnapshotName, SnapshotFooter] | None = None
         self.base_digest: str | None = None
         self.end_digest: str | None = None
 
@@ -112,6 +115,7 @@ class EpochWalk:
         else:
             self._findings.snapshots += 1
         self._wanted.reach(name.revision, name.observed_at)
+        self._last = name, snapshot.footer
         return replay
 
     def _follow(self, replay: Replay) -> None:
@@ -202,10 +206,20 @@ class EpochWalk:
         for complaint in disorder(before, observed_at, segment):
             self._findings.damage(str(name), f"{name} is damaged: {complaint}", _OFF)
         self._breaks.go_on(replay)
+        self._hold_to(segment)
         self._findings.segments += 1
         self._findings.revisions += len(segment.batches)
         self._wanted.reach_all(segment.batches)
         self._compare(replay)
+
+    def _hold_to(self, segment: Segment) -> None:
+        """Hold the snapshot before *segment*, if one is, to what it says of the time behind it."""
+        if self._last is not None:
+            name, footer = self._last
+            what = broken_promise(name, footer, segment)
+            if what is not None:
+                self._findings.damage(str(name), what, _OFF, _FORGET)
+            self._last = None
 
     def _is_at_end(self, replay: Replay) -> bool:
         end = self._span.end
@@ -217,27 +231,13 @@ class EpochWalk:
             name = self._points.popleft()
             self._findings.snapshots += 1
             try:
-                self._compare_one(replay, name)
+                body = self._store.get(str(name))
+                self._last = name, compare(body, name, self._archive_id, replay)
             except ObjectMissing:
                 if not self._is_thinned(name.revision):
                     self._findings.damage(str(name), f"{name} is missing", self._until_next(name), _DELETE)
             except ArchiveDamaged as damage:
                 self._findings.damage(str(name), str(damage), self._until_next(name), _DELETE)
-
-    def _compare_one(self, replay: Replay, name: SnapshotName) -> None:
-        header, footer, digest = objects.inspect_snapshot(self._store.get(str(name)), str(name))
-        expected = (self._archive_id, name.epoch, name.revision)
-        pairs = (
-            ("its header names another place", (header.archive_id, header.epoch, header.revision), expected),
-            ("no segment ends at its revision", name.revision, replay.state.revision),
-            ("its state isn't what the log gives", footer.state_digest, replay.state.digest),
-            ("its time isn't that of the log", name.observed_at, replay.observed_at),
-            ("its window isn't that of the log", footer.window, replay.window),
-            ("it names another segment than the one before it", footer.anchor(digest), replay.anchor),
-        )
-        for complaint, found, wanted in pairs:
-            if found != wanted:
-                raise ArchiveDamaged(f"{name} is damaged: {complaint}")
 
     def _end(self, replay: Replay) -> None:
         """Look at what lies beyond the log's end: snapshots, and what the next epoch says of it."""

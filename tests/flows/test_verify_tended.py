@@ -121,7 +121,7 @@ def test_a_deleted_object_is_missed_if_it_is_needed_and_only_then(scribe, data) 
 
 
 def is_redundant(scribe: Scribe, name: str) -> bool:
-    """Tell whether *name* was a snapshot that only saved time, a merged object's source, or beside the log."""
+    """Tell whether *name* was a snapshot that only saved time, a merged object's source, or a hint."""
     piece = parse_log(name)
     if piece is None:
         return parse_snapshot(name) is not None or name.startswith(("points/", "checkpoint"))
@@ -133,7 +133,7 @@ def nobody_knows_of(scribe: Scribe, name: str) -> bool:
     newest = scribe.known[-1].number
     pieces = [*log(scribe.store, newest), *merged(scribe.store, newest)]
     ends = {piece.last if isinstance(piece, MergedName) else piece.after + 1: str(piece) for piece in pieces}
-    snapshot = parse_snapshot(name)
+    snapshot = parse_snapshot(name.replace(".base.", "."))
     return name == (ends[max(ends)] if ends else epoch_document(newest)) or (
         snapshot is not None and snapshot.revision < thinned_through(scribe.store, snapshot.epoch)
     )
