@@ -23,6 +23,7 @@ from replicator.core.objects import (
     decode_segment,
     line_of,
 )
+from replicator.errors import ArchiveDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -132,6 +133,19 @@ def segments_of(body: bytes, name: PieceName) -> Iterator[Segment]:
     expected = MergedFooter(segments=segments, events=events, last_revision=position)
     text.expect(text.footer(MergedFooter) == expected, "its footer counts other segments")
     text.expect(position == name.last, "it ends at another revision than its name says")
+
+
+def segments_from(body: bytes, name: PieceName, position: int) -> Iterator[Segment]:
+    """Yield the segments that *body* holds, as `segments_of` does, for a fold that stands at *position*.
+
+    A segment's own object that starts before that is a stale writer's: it yields nothing if it is damaged,
+    since nobody needs it.
+    """
+    try:
+        yield from segments_of(body, name)
+    except ArchiveDamaged:
+        if not (isinstance(name, LogName) and name.after < position):
+            raise
 
 
 def merged_at(body: bytes, name: MergedName) -> datetime:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from replicator.errors import ArchiveDamaged
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
@@ -17,11 +19,20 @@ _SIDE_BY_SIDE = 8
 Name = TypeVar("Name")
 
 
+class Unreadable(ArchiveDamaged):
+    """The store itself can't give back the object *name*: it doesn't decrypt, say."""
+
+    def __init__(self, name: object, damage: ArchiveDamaged) -> None:
+        super().__init__(str(damage), hint=damage.hint)
+        self.name = name
+
+
 def fetch(store: ObjectStore, names: Iterable[Name]) -> Generator[tuple[Name, bytes]]:
     """Yield each of *names* with its object's bytes, in the order of *names*, which is read lazily.
 
     Raises:
         ObjectMissing: One of them isn't there.
+        Unreadable: The store can't give one of them back.
     """
     waiting = iter(names)
     with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="fetch") as pool:
@@ -31,7 +42,11 @@ def fetch(store: ObjectStore, names: Iterable[Name]) -> Generator[tuple[Name, by
         try:
             while under_way:
                 name, body = under_way.popleft()
-                yield name, body.result()
+                try:
+                    found = body.result()
+                except ArchiveDamaged as damage:
+                    raise Unreadable(name, damage) from None
+                yield name, found
                 under_way.extend((name, pool.submit(store.get, str(name))) for name in islice(waiting, 1))
         finally:
             for _, body in under_way:

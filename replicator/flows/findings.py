@@ -73,12 +73,18 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings:
-    """Gathers what a walk finds and counts. Notes are counted by kind, so that memory stays small."""
+    """Gathers what a walk finds and counts. Notes are counted by kind, so that memory stays small.
+
+    Attributes:
+        end: Where the walk ended, as far as it came.
+        is_cut: Whether it was cut short there by a damage that is told of.
+    """
 
     def __init__(self) -> None:
         self.damages: list[Damage] = []
         self.epochs = self.segments = self.snapshots = self.revisions = 0
         self.end: Position | None = None
+        self.is_cut = False
         self._notes: dict[str, Note] = {}
 
     def damage(self, name: str, what: str, lost: str, remedy: str = BRING_BACK) -> None:

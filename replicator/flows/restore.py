@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from replicator.core import objects
 from replicator.core.frame import DAMAGE_HINT
-from replicator.core.merged import segments_of
+from replicator.core.merged import segments_from
 from replicator.core.names import MergedName
 from replicator.core.plan import Thinned, choose_snapshot, choose_spans, is_after, late_by, tail, thinned
 from replicator.core.quantities import format_time
 from replicator.core.records import Position
 from replicator.core.replay import HoleInLog, Replay
 from replicator.errors import ArchiveDamaged, ObjectMissing, TargetNotRestorable
-from replicator.flows.fetch import fetch
+from replicator.flows.fetch import Unreadable, fetch
 from replicator.flows.open_archive import open_archive, pieces, snapshots, thinned_through
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _replay(source: _Source, target: Target, plan: Plan, replay: Replay) -> Repl
     fetched = fetch(source.store, planned)
     try:
         for name, body in fetched:
-            for segment in segments_of(body, name):
+            for segment in segments_from(body, name, replay.state.revision):
                 replay.take(name, segment)
                 if replay.is_complete:
                     return replay
@@ -220,8 +220,9 @@ def _replay(source: _Source, target: Target, plan: Plan, replay: Replay) -> Repl
         _check_thinned(source, target, plan, replay)
         raise
     except ArchiveDamaged as damage:
-        if isinstance(name, MergedName):
-            raise _Spoilt(name, damage) from None
+        bad = damage.name if isinstance(damage, Unreadable) else name
+        if isinstance(bad, MergedName):
+            raise _Spoilt(bad, damage) from None
         raise
     finally:
         fetched.close()

@@ -13,12 +13,15 @@ from replicator.core.plan import Span
 from replicator.core.quantities import format_time
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
 from replicator.flows.findings import NOTHING_LOST, Damage, Findings, Note, Reading, Verified
-from replicator.flows.inventory import note_stray_bases, take_inventory
+from replicator.flows.inventory import note_strays, take_inventory
 from replicator.flows.verify_epoch import EpochWalk
+from replicator.flows.verify_gaps import look_at_gap
+from replicator.flows.verify_points import Wanted, look_at_pruned, read_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from replicator.core.documents import Point
     from replicator.flows.inventory import Inventory
     from replicator.ports import ObjectStore
 
@@ -53,27 +56,56 @@ def verify_full(
     """
     reading, findings = Reading(store, on_read), Findings()
     archive = _archive(reading, findings)
-    archive_id = archive.archive_id if archive else None
     # The checkpoint before everything that it promises, the list of names before the epochs.
     checkpoint = _checkpoint(reading, findings)
     inventory = take_inventory(store, findings)
     if on_listed is not None:
         on_listed(inventory.objects)
     found = dict(_epochs(reading, inventory, findings))
-    if not found and checkpoint is None:
+    if not found and (checkpoint is None or checkpoint.position.epoch == 0):
         raise UsageError("nothing was recorded in this archive yet: it has no epoch", hint="replicator run")
     if all(found.values()):
-        note_stray_bases(inventory, [epoch for epoch in found.values() if epoch], findings)
-    for number, epoch in found.items():
-        if epoch is not None:
-            following = found.get(number + 1)
-            if not _fit(number, epoch, following, findings):
-                continue
-            EpochWalk(reading, archive_id, Span(epoch, following), findings).walk()
+        note_strays(inventory, [epoch for epoch in found.values() if epoch], findings)
+    _Walks(reading, archive, found, findings).walk(read_points(reading, findings))
     _promise(checkpoint, found, findings)
     return Full(
         verified=findings.verified(reading), damages=tuple(findings.damages), notes=tuple(findings.notes)
     )
+
+
+class _Walks:
+    """Walks all epochs that were *found*, and looks at what stands between them and beside them."""
+
+    def __init__(
+        self, store: ObjectStore, archive: Archive | None, found: dict[int, Epoch | None], findings: Findings
+    ) -> None:
+        self._store = store
+        self._archive_id = archive.archive_id if archive else None
+        self._found = found
+        self._findings = findings
+
+    def walk(self, points: Sequence[Point]) -> None:
+        """Walk; *points* are to lie on the way."""
+        before: str | None = None
+        for number, epoch in self._found.items():
+            wanted = Wanted((point for point in points if point.position.epoch == number), self._findings)
+            before = self._walk(number, epoch, before, wanted) if epoch is not None else None
+            wanted.tell()
+        Wanted((point for point in points if point.position.epoch not in self._found), self._findings).tell()
+
+    def _walk(self, number: int, epoch: Epoch, before: str | None, wanted: Wanted) -> str | None:
+        """Walk an epoch; *before* is the digest of the state at the end of the one before it, if known.
+
+        Returns the digest of the state at its own end, if that is known.
+        """
+        following = self._found.get(number + 1)
+        if not _fit(number, epoch, following, self._findings):
+            return None
+        look_at_pruned(self._store, number, self._findings)
+        walk = EpochWalk(self._store, self._archive_id, Span(epoch, following), wanted, self._findings)
+        walk.walk()
+        look_at_gap(self._store, self._archive_id, epoch, (before, walk.base_digest), self._findings)
+        return walk.end_digest
 
 
 def _archive(store: ObjectStore, findings: Findings) -> Archive | None:
@@ -161,7 +193,7 @@ def _promise(checkpoint: Checkpoint | None, found: dict[int, Epoch | None], find
         findings.damage(name, f"{name} is missing: the checkpoint lies in epoch {position.epoch}", lost)
     elif findings.end and position.epoch == findings.end.epoch and position > findings.end:
         name = str(LogName(position.epoch, findings.end.revision))
-        if all(damage.object != name for damage in findings.damages):
+        if not findings.is_cut:
             findings.damage(
                 name,
                 f"{name} is missing: the checkpoint tells of revision {position.revision}",

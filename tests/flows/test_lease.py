@@ -66,7 +66,7 @@ def test_a_checkpoint_that_is_lost_is_written_anew_before_anybody_takes_it_for_f
 def test_where_nobody_can_ask_for_signs_a_holder_gives_them_in_time() -> None:
     """Else a second writer, whom such a store can't keep apart, takes a holder that is idle for gone."""
     bench = Bench()
-    lease = bench.standby("one", RULES.unshared()).wait()
+    lease = bench.standby("one", RULES.alone()).wait()
     assert lease is not None
     lease.consider(None)
     before = bench.store.get(names.CHECKPOINT)

@@ -182,7 +182,7 @@ def test_leftovers_are_notes() -> None:
         ("checkpoint.json", 1),
         ("e00000001/log/notes.txt", 2),
         (twin, 1),
-        (name, 1),
+        (str(name), 1),
     ]
 
 

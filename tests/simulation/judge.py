@@ -12,6 +12,7 @@ from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.core.records import Position
 from replicator.flows.open_archive import open_archive, pieces
 from replicator.flows.restore import restore
+from replicator.flows.verify_full import verify_full
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -38,6 +39,7 @@ def judge(world: World) -> None:
             assert restored.epoch.epoch == epoch.epoch
             assert dict(restored.state.items()) == world.etcd.states[revision], f"revision {revision}"
     assert stamps == sorted(set(stamps))
+    assert verify_full(store).damages == ()
     latest = restore(store, Latest())
     assert dict(latest.state.items()) == world.etcd.states[world.etcd.head]
     told = [(promise.position, promise.observed_through) for promise in world.promises]
