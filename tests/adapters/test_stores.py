@@ -50,7 +50,10 @@ NAMES = sorted(
 # How a store of each service is opened, the service, and a proxy in front of it: fixtures.
 SERVICES = {"s3": ("open_s3", "s3_server", "proxy"), "ceph": ("open_rgw", "rgw", "rgw_proxy")}
 ON_CEPH = [pytest.param(name, marks=pytest.mark.ceph) for name in ("ceph", "ceph that fails")]
-ENCRYPTED = [f"{inner}, encrypted" for inner in ("directory", "s3", "s3 that fails")]
+ENCRYPTED = [
+    *(f"{inner}, encrypted" for inner in ("directory", "s3", "s3 that fails")),
+    *(pytest.param(f"{name}, encrypted", marks=pytest.mark.ceph) for name in ("ceph", "ceph that fails")),
+]
 
 
 @pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH, *ENCRYPTED])

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from etcd_oracle import held, transact
+from etcd_oracle import held
+from life import Life
 from servers.command import replicator, running
 from servers.etcd_json import EtcdJson
 
@@ -29,74 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from etcd_model import Change
-
 PREFIX = b"/apisix"
-FOLDERS = [
-    b"/apisix/routes/",
-    b"/apisix/ssls/",
-    b"/apisix/unknown/",
-    b"/apisix/\xff\xfe/",
-    b"/apisix",
-    b"/else/",
-]
 REVISIONS = 400
-
-
-class Life:
-    """Changes an etcd at random, as *seed* has it."""
-
-    def __init__(self, etcd: EtcdJson, seed: int) -> None:
-        self._etcd = etcd
-        self._chance = random.Random(seed)
-        self._leases = [0]
-
-    def change(self) -> int:
-        """Make one change; return etcd's revision."""
-        kinds = [self._put, self._delete, self._delete_range, self._transact, self._lease]
-        (kind,) = self._chance.choices(kinds, weights=[50, 15, 5, 8, 3])
-        try:
-            return kind()
-        except AssertionError as refused:
-            assert "lease not found" in str(refused)  # noqa: PT017 (it expired while we chose)
-            self._leases = [0]
-            return self._put()
-
-    def _put(self) -> int:
-        return self._etcd.put(self._key(), self._value(), self._chance.choice(self._leases))
-
-    def _delete(self) -> int:
-        return self._etcd.delete(self._key())
-
-    def _delete_range(self) -> int:
-        start = self._key()
-        return self._etcd.delete(start, start + b"\xff")
-
-    def _transact(self) -> int:
-        count = self._chance.choice([2, 5, 128])
-        keys = sorted({self._key() for _ in range(count)})
-        return transact(self._etcd, [self._part_of(key) for key in keys])
-
-    def _part_of(self, key: bytes) -> Change:
-        if self._chance.random() < 0.3:
-            return key, None, 0
-        return key, b"one of many", self._chance.choice(self._leases)
-
-    def _lease(self) -> int:
-        """Grant a lease for a second, which then takes its keys along; some keys may come too late for it."""
-        self._leases = [0, 0, 0, self._etcd.grant(1)]
-        return self._put()
-
-    def _key(self) -> bytes:
-        return self._chance.choice(FOLDERS) + b"%d" % self._chance.randrange(40)
-
-    def _value(self) -> bytes:
-        kind = self._chance.random()
-        if kind < 0.01:
-            return self._chance.randbytes(1_500_000)
-        if kind < 0.5:
-            return json.dumps({"id": 1, "uri": "/é" * self._chance.randrange(99)}).encode()
-        return self._chance.choice([b"", b"text\n", b"\x00\xff", self._chance.randbytes(2000)])
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,6 +44,17 @@ class Etcd(EtcdServer):
             command, input=stdin, env=environment, capture_output=True, timeout=60, check=True
         )
         return answer.stdout
+
+    def save(self, path: Path) -> int:
+        """Write a snapshot of all that it holds to the file *path*; return its revision."""
+        self.ctl("snapshot", "save", str(path))
+        command = [self._binary.with_name("etcdutl"), "snapshot", "status", path, "--write-out=json"]
+        answer = subprocess.run(command, capture_output=True, timeout=60, check=True)
+        return int(json.loads(answer.stdout)["revision"])
+
+    def wipe(self) -> None:
+        """Remove its data; the server is stopped."""
+        shutil.rmtree(self._folder / "data")
 
     def restore(self, saved: Path) -> None:
         """Put *saved*, a file of `etcdctl snapshot save`, in the place of its data; the server is stopped."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class EtcdJson:
     """A client over one connection; for use in a `with` block."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=30)
+    def __init__(self, endpoint: str, patience_s: float = 30) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=patience_s)
 
     def __enter__(self) -> Self:
         return self
