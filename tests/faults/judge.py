@@ -144,7 +144,9 @@ def _count(stage: Stage, matches: list[tuple[Recorded, Chronicle]], verdict: Ver
     }
     first = matches[0][0].base if matches else 0
     for number, chronicle in enumerate(stage.observer.chronicles):
-        changes = [change for change in chronicle.own if change.within(PREFIX)]
+        changes = [
+            change for change in chronicle.own if change.within(PREFIX) and change.seen_at < stage.stopped_at
+        ]
         if number == 0:
             changes = [change for change in changes if change.revision >= first]
         verdict.written += sum(len(change.within(PREFIX)) for change in changes)

@@ -181,6 +181,7 @@ def _rest(stage: Stage, plan: Plan) -> None:
     while not _is_recorded(stage, last):
         assert time.monotonic() < deadline, f"{plan}: not all is recorded; see {plan.folder}"
         stage.wait(0.5)
+    stage.stopped_at = time.monotonic()
     codes = [replica.stop() for replica in stage.replicas]
     assert codes == [0] * len(codes), f"{plan}: exit codes {codes}; see {plan.folder}"
     bugs = [replica.name for replica in stage.replicas if 1 in replica.ends]

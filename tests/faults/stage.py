@@ -113,6 +113,7 @@ class Stage:
     Attributes:
         pace: Stretches all faults; 1 is meant for long runs.
         busy: What a fault has in hand: names of replicas, ``etcd``, ``store``.
+        stopped_at: When the replicas were told to end: a lease that expires later is nobody's to record.
         counts: How often what happened.
         saved: Snapshots of etcd: file, chronicle, revision.
     """
@@ -129,6 +130,7 @@ class Stage:
         self.place, self.etcd, self.observer, self.writing = place, etcd, observer, writing
         self.chance = chance
         self.pace = 1.0
+        self.stopped_at = float("inf")
         self.busy: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.saved: list[tuple[Path, int, int]] = []
