@@ -101,8 +101,8 @@ class Lease:
         self._store, self._clock, self._log = link.store, link.clock, link.log
         self._cadence = cadence
         self._claim = claim_of(checkpoint)
-        self._checkpoint = checkpoint
-        self._known: bytes | None = documents.encode(checkpoint)
+        # The bytes that the store is known to hold, and our own last word. Two threads look: both at once.
+        self._last: tuple[bytes | None, Checkpoint] = documents.encode(checkpoint), checkpoint
         self._written_at = -math.inf
         self._position: Position | None = None
         self._confirmed_at = asked_at
@@ -121,7 +121,7 @@ class Lease:
     @property
     def is_out_of_reach(self) -> bool:
         """Whether nothing is known of the checkpoint, as after a call that the store failed."""
-        return self._known is None
+        return self._last[0] is None
 
     def confirm(self) -> None:
         """Make sure that the lease is still ours, if a holder's silence has passed since we last knew.
@@ -186,26 +186,27 @@ class Lease:
     def _write(self, standing: Standing | None, claim: Claim, asked_at: float) -> bool:
         """Write the checkpoint with *claim*; tell whether it holds now, and listen to what does if not."""
         try:
-            if self._known is None:
+            if self._last[0] is None:
                 self._take_in(asked_at, look(self._store))
-            checkpoint = self._next(standing, claim)
+            known, before = self._last
+            checkpoint = self._next(before, standing, claim)
             body = documents.encode(checkpoint)
-            self._store.replace(names.CHECKPOINT, self._known, body)
+            self._store.replace(names.CHECKPOINT, known, body)
         except StoreUnavailable as error:
-            self._known = None
+            self._last = None, self._last[1]
             self._log.warning("checkpoint.missed", cause=str(error))
             return True
         except ObjectChanged:  # a standby has announced itself, or another has taken over
             self._written_at = -math.inf
             self._listen(asked_at)
             return False
-        self._checkpoint, self._known, self._confirmed_at = checkpoint, body, asked_at
+        self._last, self._confirmed_at = (body, checkpoint), asked_at
         self._log.debug("checkpoint.stored")
         return True
 
-    def _next(self, standing: Standing | None, claim: Claim) -> Checkpoint:
+    def _next(self, before: Checkpoint, standing: Standing | None, claim: Claim) -> Checkpoint:
         checkpoint = msgspec.structs.replace(
-            self._checkpoint, writer=self._claim.holder, written_at=self._clock.now(), lease=claim
+            before, writer=self._claim.holder, written_at=self._clock.now(), lease=claim
         )
         if standing is None:
             return checkpoint
@@ -223,7 +224,7 @@ class Lease:
         try:
             self._take_in(asked_at, look(self._store))
         except StoreUnavailable as error:
-            self._known = None
+            self._last = None, self._last[1]
             self._log.warning("checkpoint.missed", cause=str(error))
 
     def _take_in(self, asked_at: float, seen: Seen) -> None:
@@ -234,9 +235,10 @@ class Lease:
                 f"another writer has taken over (term {lease.term}): this one must not go on",
                 hint="it stands by from now on, if it may",
             )
-        self._known, self._confirmed_at = seen.body, asked_at
+        last = self._last[1]
         if seen.checkpoint is not None and lease is not None and lease.holder == self._claim.holder:
-            self._checkpoint = seen.checkpoint  # a write that seemed to fail may have succeeded
+            last = seen.checkpoint  # a write that seemed to fail may have succeeded
+        self._last, self._confirmed_at = (seen.body, last), asked_at
         if lease is None or lease.term < self._claim.term:  # deleted, damaged, or an old one put back
             self._written_at = -math.inf
         if lease is not None and lease.standby and lease.standby != self._claim.standby:
