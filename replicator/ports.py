@@ -59,6 +59,13 @@ class Spools(Protocol):
         """Give all folders back; the empty ones go."""
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """What waits in a spool for one archive: how many segments, and their size."""
+
+    segments: int
+    size_bytes: int
+
+
 class SourceStatus(msgspec.Struct, frozen=True):
     """What a linearizable read says of etcd.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from replicator.config import ArchiveUrl, Etcd, Secret, Settings
     from replicator.flows.capture import Capture
     from replicator.flows.link import Link
-    from replicator.ports import Keys, ObjectStore
+    from replicator.ports import Keys, ObjectStore, Waiting
     from replicator.telemetry.metrics import Meter
 
 _COMMAND_PATIENCE_S = 8.0
@@ -38,6 +39,7 @@ __all__ = [
     "recorder",
     "sealed",
     "source",
+    "spool_trial",
     "store",
     "throwaway_etcd",
     "write_file",
@@ -261,6 +263,14 @@ def _connect(
         log=log,
         meter=meter,
     )
+
+
+def spool_trial(settings: Settings) -> Callable[[str | None], Waiting] | None:
+    """Return what tries the spool of *settings* and counts what waits in it; None without one."""
+    from replicator.adapters.spool_folder import try_spool
+
+    spool = settings.capture.spool
+    return partial(try_spool, Path(spool)) if spool else None
 
 
 def throwaway_etcd(folder: Path) -> EtcdServer:

@@ -6,13 +6,15 @@ import fcntl
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from replicator.adapters.directory import DirectoryStore
 from replicator.adapters.files import explanation
 from replicator.adapters.object_names import is_name_part
+from replicator.ports import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from replicator.ports import ObjectStore
@@ -94,6 +96,36 @@ class SpoolFolders:
             return False
         self._locks[folder] = lock
         return True
+
+
+def try_spool(root: Path, archive_id: str | None) -> Waiting:
+    """Write a file below *root* and remove it; return what waits there for the archive, of all writers.
+
+    Nobody is disturbed: no folder is locked.
+
+    Raises:
+        StoreUnavailable: It can't be written to.
+    """
+    trial = root / f".trial-{uuid4().hex}"
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with trial.open("xb") as file:
+            file.write(b"trial\n")
+            file.flush()
+            os.fsync(file.fileno())
+        trial.unlink()
+    except OSError as error:
+        with suppress(OSError):
+            trial.unlink()
+        raise explanation(error, root, trial.name) from error
+    sizes = list(_sizes(root / archive_id)) if archive_id is not None else []
+    return Waiting(len(sizes), sum(sizes))
+
+
+def _sizes(home: Path) -> Iterator[int]:
+    for path in home.rglob("*.jsonl.zst"):
+        with suppress(OSError):  # stored this moment
+            yield path.stat().st_size
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -11,7 +11,7 @@ from replicator import wiring
 from replicator.cli.options import archive_option, json_option, print_json
 from replicator.cli.stdout import answering
 from replicator.cli.words import printable, say
-from replicator.flows.check import check
+from replicator.flows.check import Place, check
 
 if TYPE_CHECKING:
     from replicator.cli.app import Shared
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int:
-    """Try all that `run` needs: read etcd; write, read and delete an object in the store.
+    """Try all that `run` needs: read etcd; write, swap, read and delete an object in the store; the spool.
 
     The exit code is that of the first thing that failed.
     """
     settings = shared.settings(archive)
-    store = wiring.store(settings)
+    is_local = not wiring.archive_of(settings).bucket
+    place = Place(wiring.store(settings), is_local, wiring.spool_trial(settings))
     findings = []
-    for finding in check(wiring.source(settings.etcd), settings.etcd.prefix, store, uuid4().hex):
+    for finding in check(wiring.source(settings.etcd), settings.etcd.prefix, place, uuid4().hex):
         findings.append(finding)
         if not as_json:
             with answering():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -43,6 +43,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         snapshot_revision: Where a restore of the latest state begins to replay.
         etcd_head: etcd's revision now; None if it wasn't asked or didn't answer.
         lag_revisions: How many revisions etcd is ahead, other prefixes' included; None like *etcd_head*.
+        restorable_since: From here on every moment can be restored, but for gaps. RFC 3339.
+        lease: ``held`` by a writer; ``free``: the last one ended in order; ``none``: there never was one.
+        writer: Who holds the lease; empty if nobody does.
+        term: How often the lease has changed hands; 0 without one.
+        standby: Whether another writer waits for the lease.
     """
 
     archive_id: str
@@ -57,6 +62,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_revision: int
     etcd_head: int | None = None
     lag_revisions: int | None = None
+    restorable_since: str
+    lease: Literal["held", "free", "none"] = "none"
+    writer: str = ""
+    term: int = 0
+    standby: bool = False
 
 
 @click.command("status")
@@ -101,6 +111,9 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
 def _status(found: Survey, gaps: tuple[KnownGap, ...], etcd: SourceStatus | None, now: datetime) -> Status:
     newest = found.coverage[-1]
     through = newest.reach.through_revision
+    lease = found.checkpoint.lease if found.checkpoint else None
+    # A newest snapshot is always kept, so there is one.
+    first = next(one.first for one in found.coverage if one.first is not None)
     return Status(
         archive_id=found.archive.archive_id,
         prefix=found.archive.prefix,
@@ -114,6 +127,11 @@ def _status(found: Survey, gaps: tuple[KnownGap, ...], etcd: SourceStatus | None
         snapshot_revision=newest.snapshots[-1].revision,
         etcd_head=etcd.head if etcd else None,
         lag_revisions=max(0, etcd.head - through) if etcd else None,
+        restorable_since=format_time(first.observed_at),
+        lease="none" if lease is None else "held" if lease.holder else "free",
+        writer=lease.holder if lease else "",
+        term=lease.term if lease else 0,
+        standby=bool(lease and lease.standby),
     )
 
 
@@ -122,6 +140,12 @@ def _words(status: Status) -> Iterator[str]:
     yield f"position   revision {status.revision} is the last change, known through {status.through_revision}"
     yield f"watermark  {status.observed_through}, {human_duration(max(0.0, status.watermark_age))} ago"
     yield f"snapshot   at revision {status.snapshot_revision}"
+    yield f"restores   of any moment since {status.restorable_since}{', but for gaps' * (status.epochs > 1)}"
+    if status.lease == "held":
+        waits = "another one stands by" if status.standby else "nobody stands by"
+        yield f"writer     {status.writer}, term {status.term}; {waits}"
+    elif status.lease == "free":
+        yield f"writer     none: the last one ended in order, after term {status.term}"
     if status.etcd_head is not None:
         yield f"etcd       at revision {status.etcd_head}, {status.lag_revisions} ahead"
     if status.epochs > 1:

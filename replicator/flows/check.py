@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replicator.core.quantities import format_time
+from replicator.core.quantities import format_time, human_size
 from replicator.errors import ReplicatorError, StoreMisconfigured, UsageError
 from replicator.flows.begin import holds_keys, question_prefix
 from replicator.flows.open_archive import read_archive
-from replicator.flows.probe import probe
+from replicator.flows.probe import probe, probe_swap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from replicator.ports import ObjectStore, Source
+    from replicator.ports import ObjectStore, Source, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +26,35 @@ class Finding:
     failure: ReplicatorError | None = None
 
 
-def check(source: Source, prefix: str, store: ObjectStore, token: str) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to: the archive's *store*, whether *is_local*, and what tries the spool; None without one."""
+
+    store: ObjectStore
+    is_local: bool
+    try_spool: Callable[[str | None], Waiting] | None
+
+
+def check(source: Source, prefix: str, place: Place, token: str) -> Iterator[Finding]:
     """Yield what was found, as it is found; what rests on something that failed isn't tried.
 
     Args:
         source: The etcd.
         prefix: What is to be recorded.
-        store: Where to.
-        token: A random name for the object that is written, read back and deleted.
+        place: Where to.
+        token: A random name for the object that is written, swapped, read back and deleted.
     """
     etcd = _try("etcd", lambda: _etcd(source))
     yield etcd
     if etcd.failure is None:
         yield _try("prefix", lambda: _prefix(source, prefix))
-    place = _try("store", lambda: _store(store, token))
-    yield place
-    if place.failure is None:
+    store = place.store
+    stored = _try("store", lambda: _store(store, token))
+    yield stored
+    if stored.failure is None:
+        yield _try("swap", lambda: _swap(store, f"{token}-swap"))
         yield _try("archive", lambda: _archive(store, prefix))
+    yield _try("spool", lambda: _spool(place, is_reachable=stored.failure is None))
 
 
 def _try(what: str, attempt: Callable[[], str]) -> Finding:
@@ -81,6 +93,37 @@ def _store(store: ObjectStore, token: str) -> str:
     if found.conditional_create:
         return "wrote, read back and deleted an object; two writers can't overwrite each other"
     return "wrote, read back and deleted an object; NO conditional writes: never run two writers on it"
+
+
+def _swap(store: ObjectStore, token: str) -> str:
+    """The checkpoint holds the lease by which writers take turns, and is the one object that changes."""
+    match probe_swap(store, token):
+        case "kept":
+            return "of two writers only one can change the checkpoint: a standby may run"
+        case "ignored":
+            return (
+                "the store IGNORES If-Match: two writers may both take the lease; never run a standby on it"
+            )
+        case "refused":
+            return "the store REFUSES If-Match: no checkpoint can be kept; never run a standby on it"
+
+
+def _spool(place: Place, *, is_reachable: bool) -> str:
+    if place.try_spool is None and place.is_local:
+        return "none: the archive is on local disk itself"
+    if place.try_spool is None:
+        return (
+            "NONE (capture.spool): while the store is away changes wait in memory, and a crash then loses "
+            "what etcd compacts meanwhile"
+        )
+    archive = read_archive(place.store) if is_reachable else None
+    waiting = place.try_spool(archive.archive_id if archive else None)
+    if not waiting.segments:
+        return "can be written to, and nothing waits in it"
+    many = f"{waiting.segments} segment{'' if waiting.segments == 1 else 's'}"
+    return (
+        f"can be written to, {many} ({human_size(waiting.size_bytes)}) waiting in it: `run` stores them first"
+    )
 
 
 def _archive(store: ObjectStore, prefix: str) -> str:

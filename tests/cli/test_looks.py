@@ -34,6 +34,9 @@ def test_what_list_status_and_check_say_of_a_live_archive(
         assert status["etcd_head"] > revision
         assert status["lag_revisions"] == status["etcd_head"] - status["through_revision"]
         assert 0 <= status["watermark_age"] < 60
+        assert (status["lease"], status["term"], status["standby"]) == ("held", 1, False)
+        assert status["writer"]
+        assert status["restorable_since"] <= status["observed_through"]
         assert called("-c", path, "status", "--max-age", "1h").code == 0
 
         (epoch,) = answered("-c", path, "list")["epochs"]
@@ -42,10 +45,32 @@ def test_what_list_status_and_check_say_of_a_live_archive(
 
         checked = answered("-c", path, "check")
         assert [(entry["what"], entry["ok"]) for entry in checked] == [
-            (what, True) for what in ("etcd", "prefix", "store", "archive")
+            (what, True) for what in ("etcd", "prefix", "store", "swap", "archive", "spool")
         ]
         assert recorder.stop() == 0
+    assert b"writer     none: the last one ended in order" in called("-c", path, "status").out
     assert not list((tmp_path / "archive").glob("probe/*"))
+
+
+def test_check_tries_the_spool(settings: Callable[..., Path], tmp_path: Path, story: Story) -> None:
+    spool = tmp_path / "spool"
+    path = settings(archive=story.url, capture={"spool": str(spool)})
+    assert entry_of(path)["said"] == "can be written to, and nothing waits in it"
+    archive_id = answered("status", "--archive", story.url)["archive_id"]
+    waiting = spool / archive_id / "writer" / "e00000001/log/00000000000000000009.jsonl.zst"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(b"12345")
+    assert "1 segment (5B) waiting in it" in entry_of(path)["said"]
+    assert sorted(found.name for found in spool.iterdir()) == [archive_id]
+    (tmp_path / "file").write_bytes(b"")
+    path = settings(archive=story.url, capture={"spool": str(tmp_path / "file/spool")})
+    assert entry_of(path)["ok"] is False
+
+
+def entry_of(path: Path) -> dict[str, object]:
+    """Return what `check` says of the spool."""
+    entries = json.loads(called("-c", path, "check", "--json").out)
+    return next(entry for entry in entries if entry["what"] == "spool")
 
 
 def test_a_stale_watermark_can_be_an_alarm(recorded_story: Story) -> None:
