@@ -98,4 +98,12 @@ class ObjectChanged(Exception):
 
 
 class Compacted(Exception):
-    """etcd no longer holds the revision that was asked for."""
+    """etcd no longer holds the revision that was asked for.
+
+    Args:
+        oldest: The oldest revision that it does hold; 0 if it doesn't say.
+    """
+
+    def __init__(self, oldest: int = 0) -> None:
+        super().__init__()
+        self.oldest = oldest

@@ -53,7 +53,10 @@ class Spools(Protocol):
         """
 
     def left(self, archive_id: str) -> Sequence[ObjectStore]:
-        """Return the folders of processes that are gone; they are ours from now on."""
+        """Return the folders of all other writers: those of the dead are ours from now on.
+
+        From those of the living, who have lost the lease to us, nothing is deleted.
+        """
 
     def release(self) -> None:
         """Give all folders back; the empty ones go."""

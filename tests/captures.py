@@ -121,7 +121,7 @@ class ModelSource:
     def watch(self, after: int) -> Iterator[Delivery]:
         """Return what happens after *after*, with a bookmark behind it each time."""
         if after < self._compacted:
-            raise Compacted
+            raise Compacted(self._compacted)
         return self._deliveries(self._connection, after)
 
     def _deliveries(self, connection: int, cursor: int) -> Iterator[Delivery]:

@@ -233,7 +233,7 @@ def _event(event: Any) -> Event:
 
 def _refusal(response: Any) -> Exception:
     if response.compact_revision:
-        return Compacted()
+        return Compacted(response.compact_revision)
     return SourceUnavailable(
         f"etcd ended the watch: {response.cancel_reason or 'no reason given'}",
         hint="etcd's user needs a role with read permission on the whole prefix",

@@ -41,7 +41,7 @@ class SpoolFolders:
     """The `Spools` below *root*: ``<archive id>/<writer>/``, and ``<writer>.owner`` beside it.
 
     The kernel holds a lock on the owner's file as long as its process lives, suspended or not; so what the
-    dead have left can be told from what the living still want.
+    dead have left can be told from what the living will want to tidy up themselves.
 
     Args:
         root: The spool's directory; it is made when it is needed.
@@ -64,16 +64,17 @@ class SpoolFolders:
         return self._wrap(DirectoryStore(folder))
 
     def left(self, archive_id: str) -> Sequence[ObjectStore]:
-        """Return the folders whose owners are gone: see `Spools.left`."""
+        """Return the folders of all others: see `Spools.left`."""
         home = self._root / archive_id
         try:
             folders = sorted(path for path in home.iterdir() if path.is_dir() and is_name_part(path.name))
-            ours = [folder for folder in folders if folder not in self._locks and self._lock(folder)]
+            others = [folder for folder in folders if folder not in self._locks]
+            stores = [DirectoryStore(path) if self._lock(path) else _LivingFolder(path) for path in others]
         except FileNotFoundError:
             return ()
         except OSError as error:
             raise explanation(error, self._root, archive_id) from error
-        return [self._wrap(DirectoryStore(folder)) for folder in ours]
+        return [self._wrap(store) for store in stores]
 
     def release(self) -> None:
         """Give all folders back; the empty ones go."""
@@ -96,6 +97,13 @@ class SpoolFolders:
             return False
         self._locks[folder] = lock
         return True
+
+
+class _LivingFolder(DirectoryStore):
+    """The folder of a process that lives: one that is suspended, say, and will find its files again."""
+
+    def delete(self, name: str) -> None:
+        """Do nothing."""
 
 
 def try_spool(root: Path, archive_id: str | None) -> Waiting:

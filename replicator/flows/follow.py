@@ -43,6 +43,7 @@ class Follower:
         self._inbox = inbox
         self._stopping = stopping
         self._stamper = Stamper(tip.watermark.moment)
+        self._known_until = _known_until(tip)
         self._cursor = tip.watermark.revision
         self._delay_s = _FIRST_DELAY_S
         self._lost_at: float | None = None
@@ -108,7 +109,7 @@ class Follower:
             asked: Between these moments it said so.
         """
         self._heard_of(status.head)
-        missed = Window(self._stamper.last, max(self._stamper.last, asked.not_after))
+        missed = Window(self._known_until, max(self._known_until, asked.not_after))
         if status.head == self._cursor:
             self._observe(Watermark(status.head, asked.not_before))
         self._link.log.info("watch.started", after=self._cursor, head=status.head)
@@ -138,8 +139,22 @@ class Follower:
         if seen_whole_at is not None and at - seen_whole_at > _LIVE_WITHIN:
             known_until = max(seen_whole_at, self._stamper.last)
             return self._stamper.late(news, Window(known_until, max(known_until, at)))
-        return self._stamper.live(news, at)
+        batches = self._stamper.live(news, at)
+        if batches:
+            self._known_until = self._stamper.last
+        return batches
 
     def _observe(self, watermark: Watermark) -> None:
-        moment = self._stamper.observed(watermark.moment)
+        moment = self._known_until = self._stamper.observed(watermark.moment)
         self._inbox.observe(Watermark(watermark.revision, moment))
+
+
+def _known_until(tip: Tip) -> datetime:
+    """Return the moment until which all that was committed is in *tip*.
+
+    Of changes that arrived late together, some may be stored and others not.
+    """
+    watermark = tip.watermark
+    if tip.window is None or (watermark.revision, watermark.moment) != (tip.state.revision, tip.observed_at):
+        return watermark.moment
+    return tip.window.not_before

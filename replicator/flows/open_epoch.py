@@ -14,6 +14,7 @@ from replicator.core.frame import digest_of
 from replicator.core.gaps import Across
 from replicator.core.names import SnapshotName, epoch_document, gap_record
 from replicator.core.objects import Header, SnapshotFooter
+from replicator.core.records import Window
 from replicator.core.state import State
 from replicator.errors import Compacted
 from replicator.flows.tip import Tip, Watermark
@@ -24,35 +25,68 @@ if TYPE_CHECKING:
     from replicator.core.documents import Gap
     from replicator.flows.link import Link
     from replicator.flows.persist import Persistence
-    from replicator.ports import SourceStatus
+    from replicator.ports import Source, SourceStatus
+
+
+# An etcd that forgets faster than that is read at its head.
+_TRIES_AT_THE_OLDEST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """All keys at one revision of etcd, and a moment: what was committed until then is among them."""
+    """All keys at one revision of etcd.
+
+    Attributes:
+        status: What etcd said of itself before it was read.
+        state: The keys.
+        observed_at: All that was committed until then is among them, if they are those of etcd's head.
+    """
 
     status: SourceStatus
     state: State
     observed_at: datetime
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is etcd's head, so that nothing of it is to be watched yet."""
+        return self.state.revision == self.status.head
 
-def read_base(link: Link) -> Base:
-    """Return all that etcd holds now, read page by page at one pinned revision.
+
+def read_base(link: Link, forgotten: int = 0) -> Base:
+    """Return all keys at one revision of etcd, read page by page: at its head, or where its history begins.
+
+    Args:
+        link: Whose etcd is read.
+        forgotten: A revision that this etcd no longer holds; 0 if none is asked for. The base is then where
+            its history begins, and the watch gives one by one what it still holds of what followed.
 
     Raises:
         SourceUnavailable: etcd can't be reached or refuses us.
     """
+    tries = _TRIES_AT_THE_OLDEST if forgotten else 0
     while True:
+        oldest = _oldest(link.source, forgotten) if tries > 0 else 0
+        tries -= 1
         observed_at = link.clock.now()
         status = link.source.status()
-        state = State(status.head)
+        state = State(min(oldest or status.head, status.head))
         try:
-            for key, record in link.source.read(status.head):
+            for key, record in link.source.read(state.revision):
                 state.add(key, record)
         except Compacted:
-            link.log.warning("bootstrap.restarted", revision=status.head)
+            link.log.warning("bootstrap.restarted", revision=state.revision)
             continue
         return Base(status, state, observed_at)
+
+
+def _oldest(source: Source, forgotten: int) -> int:
+    """Return the first revision that *source* holds, which no longer holds *forgotten*; 0 if it does."""
+    source.status()
+    try:
+        next(source.watch(forgotten), None)
+    except Compacted as compacted:
+        return compacted.oldest
+    return 0
 
 
 def open_epoch(
@@ -82,6 +116,7 @@ def open_epoch(
     observed_at = base.observed_at
     if before is not None:
         observed_at = max(observed_at, before.watermark.moment + timedelta(microseconds=1))
+    window = Window(before.watermark.moment, observed_at) if before and not base.is_whole else None
     revision = base.state.revision
     name = SnapshotName(number, revision, observed_at, is_base=True)
     header = Header(
@@ -92,6 +127,7 @@ def open_epoch(
         through_revision=revision,
         observed_through=observed_at,
         state_digest=base.state.digest,
+        window=window,
     )
     body = objects.encode_snapshot(header, base.state, footer)
     persistence.create(str(name), body)
@@ -121,7 +157,7 @@ def open_epoch(
         state=base.state,
         anchor=digest_of(body),
         observed_at=observed_at,
-        window=None,
+        window=window,
         watermark=Watermark(revision, observed_at),
         snapshot_revision=revision,
         tail_bytes=0,

@@ -140,7 +140,8 @@ class Term:
         self._link.log.error("lineage.broken", reason=reason, revision=tip.state.revision)
         while not self._ending.is_set():
             try:
-                base = read_base(self._link)
+                forgotten = tip.watermark.revision if reason == "compacted" else 0
+                base = read_base(self._link, forgotten)
                 return open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
             except SourceUnavailable as error:
                 self._link.log.warning("source.unavailable", cause=str(error), retry_in_s=_RETRY_S)
@@ -185,7 +186,7 @@ class Term:
             tip.anchor = shipper.end.anchor
 
     def _folders(self, archive_id: str) -> tuple[ObjectStore | None, Sequence[ObjectStore]]:
-        """Return our folder of the spool, and those that the dead have left."""
+        """Return our folder of the spool, and those of the writers before us."""
         spools = self._link.spools
         try:
             return spools.own(archive_id, self._link.writer), spools.left(archive_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import ExitStack
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,37 @@ def test_a_store_that_is_away_longer_than_etcd_remembers(
         for value, revision in said.items():
             outcome = called("-c", path, "restore", "--format", "kv", "--revision", revision)
             assert json.loads(outcome.out)["value"] == value
+
+
+def test_what_a_suspended_writer_has_spooled_is_stored_by_the_next_one_on_its_disk(
+    settings: Callable[..., Path], etcd: Etcd, s3_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    with faulty(s3_server.endpoint) as proxy, EtcdJson(etcd.endpoint) as client:
+        path = settings(
+            etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"},
+            archive=f"s3://{bucket}/archive",
+            s3={"endpoint": proxy.endpoint, "region": "us-east-1", "access_key": "id", "secret_key": "key"},
+            capture={"flush_interval": "0", "spool": str(tmp_path / "spool"), "lease": "2s"},
+        )
+        client.put("/apisix/routes/1", "before")
+        with ExitStack() as stack:
+            one = stack.enter_context(running(tmp_path / "one", "-c", path))
+            one.tells("watch.started")
+            two = stack.enter_context(running(tmp_path / "two", "-c", path))
+            two.tells("standby.waiting")
+            proxy.follow(repeat(Fault.BUSY))
+            revision = client.put("/apisix/routes/1", "on its disk alone")
+            until(lambda: list((tmp_path / "spool").rglob("*.zst")), "it is spooled")
+            one.send(signal.SIGSTOP)
+            client.compact(client.put("/apisix/routes/1", "while nobody watches"))
+            proxy.follow([])
+            two.tells("spool.recovered")
+            two.tells("epoch.opened")
+            assert two.stop() == 0
+            one.send(signal.SIGCONT)
+            assert one.stop() == 0
+        outcome = called("-c", path, "restore", "--format", "kv", "--revision", revision)
+    assert json.loads(outcome.out)["value"] == "on its disk alone", outcome.err
 
 
 def test_a_stop_while_the_store_is_away_says_what_waits_where(

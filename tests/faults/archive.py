@@ -28,6 +28,7 @@ class Recorded:
 
     Attributes:
         number: Its number.
+        reason: Why it was opened.
         base: The revision that it begins with.
         state: What is held there.
         changes: What each later revision did, in order.
@@ -37,6 +38,7 @@ class Recorded:
     """
 
     number: int
+    reason: str
     base: int
     state: dict[bytes, Record]
     changes: list[tuple[int, dict[bytes, Record | None]]]
@@ -72,6 +74,7 @@ def recorded(store: ObjectStore) -> Iterator[Recorded]:
         end = batches[-1].revision if batches else epoch.base
         yield Recorded(
             epoch.epoch,
+            epoch.reason,
             epoch.base,
             dict(base.state.items()),
             [(batch.revision, {each.key: each.record for each in batch.events}) for batch in batches],

@@ -36,8 +36,8 @@ class Verdict:
         written: Events under the prefix since the first epoch began.
         recorded: Those that the archive has as etcd had them.
         in_gaps: Those that lie in declared gaps: etcd lost them while nobody could record.
-        before_base: Those of `in_gaps` that etcd still held when the epoch after the gap was opened: that
-            begins with the state of its moment.
+        before_base: Those of `in_gaps` that etcd still held when the epoch after the gap was opened: where
+            its history isn't the one that was recorded, that begins with the state of its moment.
         lost: Those that it should have, and hasn't. Must be 0.
         wrong: Whatever the archive says that isn't so. Must be 0.
         restores: How many states were restored and compared.
@@ -150,21 +150,24 @@ def _count(stage: Stage, matches: list[tuple[Recorded, Chronicle]], verdict: Ver
         if number == 0:
             changes = [change for change in changes if change.revision >= first]
         verdict.written += sum(len(change.within(PREFIX)) for change in changes)
-        bases = [epoch.base for epoch, history in matches if history is chronicle]
+        begins = [epoch for epoch, history in matches if history is chronicle]
         for is_covered, run in runs_of(changes, covered):
             if is_covered:
                 verdict.recorded += sum(len(change.within(PREFIX)) for change in run)
             else:
                 verdict.gaps += 1
                 for change in run:
-                    _judge_hole(stage, chronicle, change, max(bases, default=0), verdict)
+                    after = next((epoch for epoch in begins if change.revision < epoch.base), None)
+                    _judge_hole(stage, chronicle, change, after, verdict)
 
 
-def _judge_hole(stage: Stage, chronicle: Chronicle, change: Change, base: int, verdict: Verdict) -> None:
-    """Count the events of *change*, which the archive hasn't; *base* is that of the history's last epoch."""
+def _judge_hole(
+    stage: Stage, chronicle: Chronicle, change: Change, after: Recorded | None, verdict: Verdict
+) -> None:
+    """Count the events of *change*, which the archive hasn't; *after* is the history's next epoch."""
     count, forgotten_at = len(change.within(PREFIX)), chronicle.forgotten_at(change.revision)
-    told: str | None = "nothing later is recorded, and etcd holds it still"
-    if forgotten_at is not None or change.revision < base:
+    told: str | None = "etcd holds it still"
+    if forgotten_at is not None or (after is not None and after.reason != "compacted"):
         told = witness(change, forgotten_at or change.seen_at, stage.replicas)
     if forgotten_at is not None and forgotten_at == chronicle.lost_at and is_hasty(change, forgotten_at):
         told = None

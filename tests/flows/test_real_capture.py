@@ -105,6 +105,27 @@ def test_a_compaction_past_the_cursor_while_nobody_watches_opens_an_epoch(etcd) 
         check(etcd, store, known)
 
 
+def test_what_etcd_still_holds_behind_a_compaction_is_recorded_one_by_one(etcd) -> None:
+    store = MemoryStore()
+    put(etcd, "1")
+    with capturing(source_of(etcd), store) as running:
+        running.stores(put(etcd, "2"))
+    with EtcdJson(etcd.endpoint) as client:
+        revisions = [client.put("/apisix/a", value) for value in ("lost", "oldest", "next", "newest")]
+        client.compact(revisions[1])
+    with capturing(source_of(etcd), store) as running:
+        running.stores(revisions[-1])
+    assert reasons(store) == ["first", "compacted"]
+    second = open_archive(store).epochs[1]
+    assert second.base == revisions[1]
+    with pytest.raises(TargetNotRestorable, match="gap"):
+        restore(store, AtRevision(revisions[0]))
+    for revision in revisions[1:]:
+        check(etcd, store, revision)
+        late_by = restore(store, AtRevision(revision)).late_by
+        assert late_by >= second.observed_at - known_in_first(store)  # it happened at any time since
+
+
 def test_a_compaction_of_what_was_recorded_changes_nothing(etcd) -> None:
     store = MemoryStore()
     put(etcd, "1")

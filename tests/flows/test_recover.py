@@ -134,14 +134,19 @@ def test_a_damaged_file_in_the_spool_is_passed_over() -> None:
     check(store, source.etcd, 2)
 
 
-def test_folders_of_the_living_are_left_to_them(tmp_path: Path) -> None:
+def test_folders_of_the_living_are_read_and_left_as_they_are(tmp_path: Path) -> None:
     one, two = SpoolFolders(tmp_path / "spool"), SpoolFolders(tmp_path / "spool")
-    one.own("archive", "one").create("e1", b"of one")
-    assert two.left("archive") == []
+    own = one.own("archive", "one")
+    own.create("e1", b"of one")
+    (living,) = two.left("archive")
+    living.delete("e1")
+    assert living.get("e1") == own.get("e1") == b"of one"
     one.release()
     (left,) = two.left("archive")
     assert left.get("e1") == b"of one"
-    assert SpoolFolders(tmp_path / "spool").left("archive") == []
+    (of_another,) = SpoolFolders(tmp_path / "spool").left("archive")
+    of_another.delete("e1")
+    assert left.get("e1") == b"of one"
     left.delete("e1")
     two.release()
     assert list((tmp_path / "spool/archive").iterdir()) == []

@@ -107,7 +107,7 @@ class Source:
         if self._lineage != self._world.lineage:
             raise SourceUnavailable("etcd was exchanged while it was asked")
         if after < self._world.compacted:
-            raise Compacted
+            raise Compacted(self._world.compacted)
         return self._deliveries(after, self._lineage)
 
     def _deliveries(self, cursor: int, lineage: int) -> Iterator[Delivery]:
