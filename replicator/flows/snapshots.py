@@ -13,7 +13,7 @@ from replicator.core.frame import digest_of
 from replicator.core.names import SnapshotName
 from replicator.core.records import Position
 from replicator.core.snapshot_rule import tail_outweighs
-from replicator.errors import KeyMissing, ObjectExists, StoreUnavailable
+from replicator.errors import KeyMissing, ObjectExists, StoreUnavailable, WriterFenced
 from replicator.flows.readback import Stored
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Snapshots:
 
     One thread decides with `consider`, any other tells with `stored` how far the stored log has come: no
     snapshot is stored before the segment that leads to it. *on_stored* hears of each that was stored, in the
-    thread that stored it.
+    thread that stored it. *prove* asks the store, and raises WriterFenced if the lease isn't ours.
     """
 
     def __init__(
@@ -59,12 +59,14 @@ class Snapshots:
         clock: Clock,
         log: FilteringBoundLogger,
         on_stored: Callable[[Stored], None] = lambda _: None,
+        prove: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._schedule = schedule
         self._clock = clock
         self._log = log
         self._on_stored = on_stored
+        self._prove = prove
         self._due_at = schedule.next_after(clock.now())
         self._guard = threading.Lock()
         self._waiting: _Cut | None = None
@@ -124,7 +126,12 @@ class Snapshots:
         )
         body = objects.encode_snapshot(cut.header, cut.state, footer)
         try:
+            # The segment that leads to it may be a stray: one that a writer which stood still for long, and
+            # doesn't know, has stored under a name that was merged away. A snapshot would lead readers there.
+            self._prove()
             self._store.create(name, body)
+        except WriterFenced:  # the term finds out by itself
+            return
         except ObjectExists:  # a writer before us cut it at the same revision: as good as ours
             return
         except (StoreUnavailable, KeyMissing) as error:

@@ -160,9 +160,8 @@ class Term:
         spool.adopt(recover(tip, left, link.store, link.log))
         appender = Appender(link.store, self._persistence, self._lease.prove, link.log)
         shipper = Shipper(spool, appender, accounts, tip.header("segment"), end, link.log)
-        snapshots = Snapshots(
-            link.store, self._rules.schedule, link.clock, link.log, accounts.snapshot_stored
-        )
+        schedule, prove = self._rules.schedule, self._lease.prove
+        snapshots = Snapshots(link.store, schedule, link.clock, link.log, accounts.snapshot_stored, prove)
         inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
         self._spool, self._inbox = spool, inbox
         self._standing = lambda: _standing(tip, shipper.end)
