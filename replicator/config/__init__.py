@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicator.config import document
+from replicator.config.agent import Agent
 from replicator.config.environment import override, suspects
 from replicator.config.reader import Reader
 from replicator.config.settings import (
@@ -14,6 +15,7 @@ from replicator.config.settings import (
     EncryptedFields,
     Encryption,
     Etcd,
+    Instance,
     Settings,
     Snapshot,
 )
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "S3",
+    "Agent",
     "Apisix",
     "ArchiveUrl",
     "Capture",
     "EncryptedFields",
     "Encryption",
     "Etcd",
+    "Instance",
     "Secret",
     "Settings",
     "Snapshot",

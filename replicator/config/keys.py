@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -13,7 +14,7 @@ from msgspec.structs import FieldInfo, fields
 from replicator.config.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 _NEAR: Final = 0.75
 
@@ -37,7 +38,7 @@ class Key:
     @property
     def variable(self) -> str | None:
         """Name of the environment's variable that overrides it; None if it is no single text."""
-        if get_origin(self.kind) not in (None, tuple):
+        if get_origin(self.kind) is Mapping:
             return None
         return f"REPLICATOR_{self.name.replace('.', '_').upper()}"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -26,9 +26,11 @@ from replicator.config.values import (
     KeyPrefix,
     Listen,
     Secret,
+    Share,
     parse_endpoint,
     parse_http_url,
     parse_key_prefix,
+    parse_share,
 )
 from replicator.core.quantities import parse_duration, parse_size
 from replicator.core.schedule import Schedule
@@ -61,6 +63,7 @@ _PARSERS: Final[Mapping[Any, Callable[[str], object]]] = {
     HttpUrl: parse_http_url,
     KeyPrefix: parse_key_prefix,
     Listen: Listen.parse,
+    Share: parse_share,
 }
 
 
@@ -101,6 +104,8 @@ class Reader:
         if not isinstance(node.content, str):
             raise _ill_typed(node, name, "a text")
         with _located(node, name):
+            if get_origin(kind) is Literal:
+                return _one_of(get_args(kind), expand(node.content, self.environ))
             return _PARSERS[kind](expand(node.content, self.environ))
 
     def _items(self, node: Node, kind: Any, name: str) -> Iterator[object]:
@@ -114,6 +119,12 @@ class Reader:
             raise _ill_typed(node, name, "a mapping (name: value)")
         for key, child in node.content.items():
             yield key, self.value(child, kind, f"{name}.{key}")
+
+
+def _one_of(choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise UsageError(f'"{text}" is none of {", ".join(choices)}')
+    return text
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:

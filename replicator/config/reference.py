@@ -46,6 +46,7 @@ _SHOWN_BY: Final[Mapping[type, Callable[[Any], str]]] = {
     type(None): lambda _: "",
     bool: lambda value: str(value).lower(),
     int: human_size,
+    float: lambda value: f"{value:.0%}",
     timedelta: lambda value: human_duration(value.total_seconds()),
     tuple: lambda value: f"[{', '.join(value)}]",
     Schedule: lambda value: value.spec,

@@ -21,12 +21,17 @@ Endpoint = NewType("Endpoint", str)
 HttpUrl = NewType("HttpUrl", str)
 """``http://`` or ``https://``, a host, and maybe more."""
 
+Share = NewType("Share", float)
+"""A part of a whole, from 0 to 1; written ``50%``."""
+
 KeyPrefix = NewType("KeyPrefix", str)
 """What all keys of a source begin with, byte for byte: a leading ``/``, and something behind it."""
 
 _ARCHIVE_HINT: Final = "write s3://bucket/path, or file:///absolute/path"
 _LISTEN: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
 _LAST_PORT: Final = 65535
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%", re.ASCII)
+_WHOLE: Final = 100
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 
 
@@ -160,6 +165,18 @@ def parse_key_prefix(text: str) -> KeyPrefix:
             f'"{text}" is no prefix: it must begin with "/" and go on', hint="APISIX's own is /apisix"
         )
     return KeyPrefix(text)
+
+
+def parse_share(text: str) -> Share:
+    """Return the part that *text* names: ``0%`` to ``100%``.
+
+    Raises:
+        UsageError: *text* names none.
+    """
+    match = _SHARE.fullmatch(text)
+    if match is None or float(match[1]) > _WHOLE:
+        raise UsageError(f'"{text}" is no share', hint="write it like 50%")
+    return Share(float(match[1]) / _WHOLE)
 
 
 def _http(text: str, hint: str) -> SplitResult:

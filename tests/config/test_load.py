@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from every_setting import EVERYTHING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.config import ArchiveUrl, EncryptedFields, Encryption, Secret, Settings, load
+from replicator.config import ArchiveUrl, EncryptedFields, Encryption, Instance, Secret, Settings, load
 from replicator.config.keys import known
 from replicator.config.reader import expand, literal
 from replicator.config.settings import NOT_YET
@@ -23,46 +24,6 @@ from replicator.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-EVERYTHING = """\
-etcd:
-  endpoints: [https://a:2379, "https://b:2379/"]
-  prefix: /gateway/
-  username: root
-  password: ${ETCD_PASSWORD}
-  cacert: ca.pem
-  cert: cert.pem
-  key: key.pem
-archive: s3://bucket/path
-s3:
-  endpoint: https://s3.example.com:9000
-  region: eu-central-1
-  use_path_style: true
-  access_key: AKIA
-  secret_key: 0123
-  sse_kms_key_id:
-encryption:
-  key_file: keys.txt
-  kms_key_id: alias/archive
-  kms_old_key_ids: [alias/old]
-  kms_endpoint: https://kms.example.com/
-  allow_plaintext: true
-capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
-snapshot: {cron_spec: "@every 1h30m"}
-metrics: {listen: "[::1]:9465"}
-retention: {full: 30d, daily: 1y}
-apisix:
-  version: 3.10
-  keyring:
-    - 0123456789abcdef
-    - $${not a variable}
-  plugins: [cors, key-auth]
-  stream_plugins: []
-  schema: none
-  encrypt_fields:
-    my-plugin: {schema: [secret, auth.token]}
-    key-auth: {}
-"""
 
 
 @pytest.fixture
@@ -123,6 +84,17 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert apisix.stream_plugins == ()
     expected = {"my-plugin": EncryptedFields(schema=("secret", "auth.token")), "key-auth": EncryptedFields()}
     assert expected == apisix.encrypt_fields
+    assert (
+        Instance(files=("/conf/config.yaml", "/conf/debug.yaml"), archive=ArchiveUrl("config-bucket", "path"))
+        == settings.instance
+    )
+    agent = settings.agent
+    assert agent.reload == ("docker", "exec", "gateway", "apisix", "reload")
+    assert agent.resource_file == "/conf/apisix.json"
+    assert agent.wipe_guard == 0.125
+    assert timedelta(hours=1) == agent.wipe_guard_after
+    assert agent.when_stale == "refuse"
+    assert Secret("admin") == agent.push_key
 
 
 def test_the_example_above_names_every_setting() -> None:
@@ -154,7 +126,7 @@ def test_what_is_left_out_has_its_default(text: str, file: Path) -> None:
         (
             "<<: {}",
             "1: unknown setting <<",
-            "known here: etcd, archive, s3, encryption, capture, snapshot, metrics, retention, apisix",
+            "known here: etcd, archive, s3, encryption, capture, snapshot, metrics, retention, apisix, ",
         ),
         (
             "apisix:\n  encrypt_fields:\n    jwt-auth:\n      consumer_shcema: [a]",

@@ -13,6 +13,7 @@ from replicator.config.values import (
     parse_endpoint,
     parse_http_url,
     parse_key_prefix,
+    parse_share,
 )
 from replicator.errors import UsageError
 
@@ -159,3 +160,14 @@ def test_an_address_to_listen_at_reads_back_as_it_is_shown(text: str) -> None:
 def test_what_is_no_address_to_listen_at_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is no address to listen at"):
         Listen.parse(text)
+
+
+@pytest.mark.parametrize(("text", "share"), [("0%", 0), ("50%", 0.5), ("12.5%", 0.125), ("100%", 1)])
+def test_a_share_is_read(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "50", "0.5", "101%", "-1%", "1e1%", "%", " 5%"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no share"):
+        parse_share(text)
