@@ -156,6 +156,7 @@ EVENTS: Final = (
         ("cause", "retry_in_s"),
     ),
     Event("watch.started", "info", "etcd sends changes.", ("after", "head")),
+    Event("watch.progressed", "debug", "All up to a revision has arrived.", ("revision",)),
     Event(
         "watch.lost",
         "warning",

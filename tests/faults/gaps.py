@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 # A replica that has a change for so long has it on disk, or in the store.
 _TO_DISK_S = 1.0
+
+# A silent etcd is noticed within 8 s; the machine is busy.
+_SILENCE_S = 15.0
+
+_PROGRESS = "watch.progressed"
 
 _ENDS = {
     "KILLED",
@@ -33,18 +39,36 @@ def runs_of(changes: Iterable[Change], covered: Container[Change]) -> Iterator[t
         yield is_covered, list(run)
 
 
-def witness(change: Change, forgotten_at: float, replicas: Iterable[Replica]) -> str | None:
-    """Return who should have recorded *change*, which the archive hasn't; None if it is fair that it isn't.
+def witness(change: Change, lost_at: float | None, replicas: Iterable[Replica]) -> str | None:
+    """Return who has seen *change*, which the archive hasn't; None if nobody had the time to keep it.
 
-    A replica should have it that followed etcd from before the change until it was forgotten, and a while
-    longer; whatever befell it later, or the store at any time.
+    A replica says how far it has seen etcd. What it saw, and had a second for, is on its disk or in the
+    store, whatever befalls it later, or the store at any time.
+
+    Args:
+        change: It.
+        lost_at: When etcd lost its data, with the change in them; None if it didn't.
+        replicas: All.
     """
-    until = max(forgotten_at, change.seen_at) + _TO_DISK_S
     for replica in replicas:
         for begin, end in recordings(replica):
-            if begin <= change.seen_at and end >= until:
-                return f"{replica.name} followed etcd from {begin:.2f} to {end:.2f}"
+            for moment in replica.timeline:
+                if not (begin <= moment.at <= end - _TO_DISK_S and moment.what == _PROGRESS):
+                    continue
+                # Another history may have the same revision.
+                is_of_it = change.seen_at <= moment.at < (lost_at or float("inf"))
+                if is_of_it and moment.revision >= change.revision:
+                    return f"{replica.name} had seen {moment.revision} at {moment.at:.2f}"
     return None
+
+
+def stalls(replica: Replica) -> Iterator[str]:
+    """Yield when the replica followed etcd, as it seemed, and said nothing of it for too long."""
+    for begin, end in recordings(replica):
+        signs = [each.at for each in replica.timeline if each.what == _PROGRESS and begin <= each.at <= end]
+        for one, other in pairwise([begin, *signs, min(end, replica.timeline[-1].at)]):
+            if other - one > _SILENCE_S:
+                yield f"{replica.name} said nothing of etcd from {one:.2f} to {other:.2f}"
 
 
 def is_hasty(change: Change, lost_at: float) -> bool:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from faults.archive import Recorded, copied, recorded
-from faults.gaps import is_hasty, runs_of, witness
+from faults.gaps import is_hasty, runs_of, stalls, witness
 from faults.stage import PREFIX
 from servers.command import called
 
@@ -81,6 +81,8 @@ def judged(stage: Stage) -> Verdict:
         return verdict
     matches = _matched(epochs, stage.observer.chronicles, verdict)
     _judge_stamps(epochs, verdict)
+    for stall in (stall for replica in stage.replicas for stall in stalls(replica)):
+        verdict.object_to(stall)
     _count(stage, matches, verdict)
     _judge_restores(stage, store, matches, verdict)
     _judge_refusals(stage, store, epochs, verdict)
@@ -168,7 +170,7 @@ def _judge_hole(
     count, forgotten_at = len(change.within(PREFIX)), chronicle.forgotten_at(change.revision)
     told: str | None = "etcd holds it still"
     if forgotten_at is not None or (after is not None and after.reason != "compacted"):
-        told = witness(change, forgotten_at or change.seen_at, stage.replicas)
+        told = witness(change, chronicle.lost_at, stage.replicas)
     if forgotten_at is not None and forgotten_at == chronicle.lost_at and is_hasty(change, forgotten_at):
         told = None
     if told is None:
