@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from replicator.errors import SourceUnavailable, StoreUnavailable, WriterFenced
+from replicator.errors import ArchiveDamaged, SourceUnavailable, StoreUnavailable, WriterFenced
 from replicator.flows.begin import examine
 from replicator.flows.probe import probe
 from replicator.flows.standby import LeaseRules, Standby
@@ -15,10 +15,14 @@ from replicator.flows.term import LeaseYielded, Term
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from replicator.errors import ReplicatorError
     from replicator.flows.link import Link
     from replicator.flows.term import CaptureRules
 
 _RETRY_S = 2.0
+
+# What came damaged once may have been damaged on its way; what does so again and again lies there like that.
+_LOOKS_AT_DAMAGE = 3
 
 
 class Capture:
@@ -44,6 +48,7 @@ class Capture:
         self._stopping = stopping or threading.Event()
         self._guard = threading.Lock()
         self._term: Term | None = None
+        self._damages = 0
 
     def stop(self) -> None:
         """Let `run` flush what has come, and return."""
@@ -63,7 +68,7 @@ class Capture:
             SourceUnavailable: etcd can't be reached at the start, or refuses us.
             StoreUnavailable: The same of the store; or it is away when we are to stop.
             WriterFenced: Another writer is at work, and the store can't keep two apart.
-            ArchiveDamaged: The log's tail can't be replayed.
+            ArchiveDamaged: The log's tail can't be replayed, however often it is read.
         """
         link = self._connect()
         link.meter.set("is_writer", 0)
@@ -104,12 +109,21 @@ class Capture:
         except (SourceUnavailable, StoreUnavailable) as error:
             if self._stopping.is_set() or (is_start and not term.has_begun):
                 raise
-            link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
-            self._stopping.wait(_RETRY_S)
+            self._wait(link, error)
+            return True
+        except ArchiveDamaged as damage:
+            self._damages = 1 if term.has_begun else self._damages + 1
+            if self._damages == _LOOKS_AT_DAMAGE or (self._stopping.is_set() and term.has_begun):
+                raise
+            self._wait(link, damage)
             return True
         finally:
             link.meter.set("is_writer", 0)
         return False
+
+    def _wait(self, link: Link, error: ReplicatorError) -> None:
+        link.log.warning("term.failed", cause=str(error), retry_in_s=_RETRY_S)
+        self._stopping.wait(_RETRY_S)
 
 
 def _answers(link: Link) -> bool:

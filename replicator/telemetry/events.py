@@ -194,7 +194,8 @@ EVENTS: Final = (
     Event(
         "term.failed",
         "warning",
-        "It was this process's turn, and etcd or the store didn't answer; it stands by again.",
+        "It was this process's turn, and etcd or the store didn't answer, or what came was damaged; it "
+        "stands by again.",
         ("cause", "retry_in_s"),
     ),
     Event("snapshot.stored", "info", "The whole state is durable.", ("object", "size_bytes")),
