@@ -128,7 +128,8 @@ class Follower:
                 self._cursor = delivery.through
                 seen_whole_at = delivery.at if status.tells_progress else None
                 self._observe(Watermark(delivery.through, delivery.at))
-            self._link.log.debug("watch.progressed", revision=self._cursor)
+            if not self._inbox.is_closed:
+                self._link.log.debug("watch.progressed", revision=self._cursor)
             self._heard_of(self._cursor)
 
     def _heard_of(self, head: int) -> None:

@@ -56,6 +56,11 @@ class Inbox:
         self._closed = False
         self._is_hurried = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether what is put is dropped."""
+        return self._closed
+
     def put(self, batches: Iterable[Batch]) -> None:
         """Append *batches*; blocks while the inbox is full. What comes after `close` is dropped.
 

@@ -156,7 +156,9 @@ EVENTS: Final = (
         ("cause", "retry_in_s"),
     ),
     Event("watch.started", "info", "etcd sends changes.", ("after", "head")),
-    Event("watch.progressed", "debug", "All up to a revision has arrived.", ("revision",)),
+    Event(
+        "watch.progressed", "debug", "All up to a revision has arrived, and is being recorded.", ("revision",)
+    ),
     Event(
         "watch.lost",
         "warning",
