@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
     from faults.oracle import Change
-    from faults.replica import Replica
+    from faults.replica import Moment, Replica
 
 # A replica that has a change for so long has it on disk, or in the store.
 _TO_DISK_S = 1.0
@@ -33,6 +34,16 @@ _ENDS = {
 }
 
 
+@dataclass(frozen=True)
+class Span:
+    """A time in which a replica followed etcd: what came after revision *after*, as *signs* say how far."""
+
+    begin: float
+    end: float
+    after: int
+    signs: list[Moment]
+
+
 def runs_of(changes: Iterable[Change], covered: Container[Change]) -> Iterator[tuple[bool, list[Change]]]:
     """Yield runs of neighbours that all are in *covered*, or all aren't."""
     for is_covered, run in itertools.groupby(changes, covered.__contains__):
@@ -51,22 +62,22 @@ def witness(change: Change, lost_at: float | None, replicas: Iterable[Replica]) 
         replicas: All.
     """
     for replica in replicas:
-        for begin, end in recordings(replica):
-            for moment in replica.timeline:
-                if not (begin <= moment.at <= end - _TO_DISK_S and moment.what == _PROGRESS):
-                    continue
+        for span in recordings(replica):
+            if change.revision <= span.after:
+                continue
+            for moment in span.signs:
                 # Another history may have the same revision.
                 is_of_it = change.seen_at <= moment.at < (lost_at or float("inf"))
-                if is_of_it and moment.revision >= change.revision:
-                    return f"{replica.name} had seen {moment.revision} at {moment.at:.2f}"
+                if is_of_it and moment.revision >= change.revision and moment.at <= span.end - _TO_DISK_S:
+                    return f"{replica.name} had seen {span.after} to {moment.revision} at {moment.at:.2f}"
     return None
 
 
 def stalls(replica: Replica) -> Iterator[str]:
     """Yield when the replica followed etcd, as it seemed, and said nothing of it for too long."""
-    for begin, end in recordings(replica):
-        signs = [each.at for each in replica.timeline if each.what == _PROGRESS and begin <= each.at <= end]
-        for one, other in pairwise([begin, *signs, min(end, replica.timeline[-1].at)]):
+    for span in recordings(replica):
+        moments = [span.begin, *(sign.at for sign in span.signs), min(span.end, replica.timeline[-1].at)]
+        for one, other in pairwise(moments):
             if other - one > _SILENCE_S:
                 yield f"{replica.name} said nothing of etcd from {one:.2f} to {other:.2f}"
 
@@ -76,14 +87,19 @@ def is_hasty(change: Change, lost_at: float) -> bool:
     return lost_at - change.seen_at < _TO_DISK_S
 
 
-def recordings(replica: Replica) -> Iterator[tuple[float, float]]:
-    """Yield from when to when the replica followed etcd, with nothing in its way."""
-    begin: float | None = None
+def recordings(replica: Replica) -> Iterator[Span]:
+    """Yield when the replica followed etcd, with nothing in its way."""
+    begin: Moment | None = None
     for moment in sorted(replica.timeline):
         if moment.what == "watch.started" and begin is None:
-            begin = moment.at
+            begin = moment
         elif moment.what in _ENDS and begin is not None:
-            yield begin, moment.at
+            yield _span(replica, begin, moment.at)
             begin = None
     if begin is not None:
-        yield begin, float("inf")
+        yield _span(replica, begin, float("inf"))
+
+
+def _span(replica: Replica, begin: Moment, end: float) -> Span:
+    signs = [each for each in replica.timeline if each.what == _PROGRESS and begin.at <= each.at <= end]
+    return Span(begin.at, end, begin.revision, signs)

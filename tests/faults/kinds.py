@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from servers.ceph import Rgw
 from servers.command import called
 from servers.etcd import Etcd
 from servers.moto import refusal
@@ -33,7 +34,7 @@ class Kind:
         play: What happens, to the replica that is named if there is one.
         needs: What it has in hand meanwhile: ``writer``, ``standby``, ``replicas`` (all), ``etcd``,
             ``store``, ``compaction``, ``merging``.
-        where: The stages that it is possible on: ``single`` and ``cluster`` are etcd's, ``s3`` and
+        where: The stages that it is possible on: ``single`` and ``cluster`` are etcd's, ``s3``, ``ceph`` and
             ``directory`` the store's.
         weight: How often it comes, beside the others.
     """
@@ -178,6 +179,22 @@ def store_away(stage: Stage) -> Iterator[float]:
     _mend_store(stage)
 
 
+def store_suspended(stage: Stage) -> Iterator[float]:
+    """SIGSTOP of the store itself."""
+    rgw = _rgw(stage)
+    rgw.suspend()
+    yield stage.lasting(0.5, 8)
+    rgw.resume()
+
+
+def store_killed(stage: Stage) -> Iterator[float]:
+    """SIGKILL of the store itself."""
+    rgw = _rgw(stage)
+    rgw.kill()
+    yield stage.lasting(0, 3)
+    rgw.start()
+
+
 def store_storm(stage: Stage) -> Iterator[float]:
     """Many requests fail, each in its own way."""
     assert stage.place.proxy is not None
@@ -223,6 +240,8 @@ KINDS = [
     Kind("store away", store_away, "store", weight=3),
     Kind("store storm", store_storm, "store", ("s3",), weight=3),
     Kind("credentials expired", credentials_expired, "store", ("s3",)),
+    Kind("store suspended", store_suspended, "store", ("ceph",)),
+    Kind("store killed", store_killed, "store", ("ceph",)),
     Kind("segments merged", merged, "merging", weight=1),
 ]
 
@@ -244,6 +263,11 @@ def _member_gone(stage: Stage, member: Member) -> Iterator[float]:
 def _single(stage: Stage) -> Etcd:
     assert isinstance(stage.etcd, Etcd)
     return stage.etcd
+
+
+def _rgw(stage: Stage) -> Rgw:
+    assert isinstance(stage.place.service, Rgw)
+    return stage.place.service
 
 
 def _cluster(stage: Stage) -> Cluster:

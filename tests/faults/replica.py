@@ -172,7 +172,7 @@ class Replica:
                 log.flush()
                 if line[:1] + line[-2:] == b"{}\n":
                     event = json.loads(line)
-                    revision = event.get("revision", event.get("base", 0))
+                    revision = event.get("revision", event.get("after", event.get("base", 0)))
                     self._note(event["event"], revision)
 
     def _note(self, what: str, revision: int = 0) -> None:

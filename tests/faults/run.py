@@ -18,6 +18,7 @@ from faults.kinds import KINDS
 from faults.oracle import Observer
 from faults.stage import Place, Stage
 from faults.writing import Writing
+from servers.ceph import Rgw
 from servers.command import until
 from servers.etcd import Etcd
 from servers.etcd_cluster import cluster_of
@@ -74,6 +75,8 @@ class Plan:
     def possible(self) -> list[Kind]:
         """Return the kinds that can happen on this stage."""
         here = {"cluster" if self.is_cluster else "single", "directory" if self.service is None else "s3"}
+        if isinstance(self.service, Rgw):
+            here.add("ceph")
         return [kind for kind in self.kinds if set(kind.where) <= here]
 
 

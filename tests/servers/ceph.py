@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -26,7 +27,7 @@ import pytest
 from servers.etcd import fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 REGION = "us-east-1"
 PATIENCE_S = 60
@@ -74,7 +75,7 @@ class CephFailed(Exception):
     """Ceph did not start; the message holds its last words."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Rgw:
     """A running service, and the keys of its only user.
 
@@ -82,11 +83,41 @@ class Rgw:
         endpoint: Its URL, without a slash at the end; buckets are named in the path.
         access_key: Access key id.
         secret_key: Secret access key.
+        launch: Starts the gateway, and returns it when it serves.
+        process: The gateway.
     """
 
     endpoint: str
     access_key: str = "some-id"
     secret_key: str = field(default="some-secret", repr=False)
+    launch: Callable[[], subprocess.Popen[bytes]] | None = field(default=None, repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start the gateway, or start it again; it serves when this returns.
+
+        Raises:
+            CephFailed: It doesn't.
+        """
+        assert self.launch is not None
+        self.process = self.launch()
+
+    def kill(self) -> None:
+        """End the gateway by SIGKILL; what it has stored stays."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+    def suspend(self) -> None:
+        """Freeze the gateway."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def make_bucket(self) -> str:
         """Create a bucket of a fresh name, and return that."""
@@ -194,10 +225,15 @@ def running_ceph(root: Path) -> Iterator[Rgw]:
         keys = ("--access-key", rgw.access_key, "--secret-key", rgw.secret_key)
         ceph.run("radosgw-admin", "user", "create", "--uid", "some", "--display-name", "some", *keys)
         frontend = f"beast endpoint={rgw.endpoint.removeprefix('http://')} tcp_nodelay=1"
-        process = stack.enter_context(
-            ceph.running("radosgw", "--name", "client.rgw", "--rgw-frontends", frontend)
-        )
-        _wait_for(rgw, process, ceph)
+
+        def launch() -> subprocess.Popen[bytes]:
+            gateway = ceph.running("radosgw", "--name", "client.rgw", "--rgw-frontends", frontend)
+            process = stack.enter_context(gateway)
+            _wait_for(rgw, process, ceph)
+            return process
+
+        rgw.launch = launch
+        rgw.start()
         yield rgw
 
 
