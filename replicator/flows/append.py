@@ -61,8 +61,17 @@ class Appender:
             self._log.warning("stray.removed", object=str(name))
 
     def _is_stray(self, name: str, anchor: str) -> bool:
-        try:
-            held = objects.decode_segment(self._store.get(name), name)
-        except (ArchiveDamaged, ObjectMissing):
-            return False
-        return held.footer.previous != anchor
+        return continues(self._store, name, anchor) is False
+
+
+def continues(store: ObjectStore, name: str, anchor: str) -> bool | None:
+    """Tell whether the segment *name* follows the one whose SHA-256 is *anchor*; None if there is none.
+
+    Raises:
+        StoreUnavailable: The store is away.
+    """
+    try:
+        held = objects.decode_segment(store.get(name), name)
+    except (ArchiveDamaged, ObjectMissing):
+        return None
+    return held.footer.previous == anchor

@@ -16,7 +16,8 @@ from replicator.core.names import SnapshotName, epoch_document, gap_record
 from replicator.core.objects import Header, SnapshotFooter
 from replicator.core.records import Window
 from replicator.core.state import State
-from replicator.errors import Compacted
+from replicator.errors import Compacted, WriterFenced
+from replicator.flows.append import continues
 from replicator.flows.tip import Tip, Watermark
 
 if TYPE_CHECKING:
@@ -146,6 +147,11 @@ def open_epoch(
         follows=before.end() if before else None,
         gap=gap,
     )
+    if before is not None and continues(link.store, str(before.log_name), before.anchor):
+        raise WriterFenced(
+            f"another writer has extended epoch {before.epoch.epoch}: this one must not end it",
+            hint="it stands by from now on, if it may",
+        )
     persistence.create(epoch_document(number), documents.encode(epoch), is_final=True)
     link.log.info("epoch.opened", epoch=number, reason=reason, base=revision, keys=len(base.state))
     if gap is not None:

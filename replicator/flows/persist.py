@@ -45,7 +45,11 @@ class Persistence:
             try:
                 if self._lease is not None:
                     self._lease.prove() if is_final else self._lease.confirm()
-                return self._store.create(name, body)
+                self._store.create(name, body)
+                # If that took long, another may have read the log before it came, and know nothing of it: it
+                # isn't to be counted on then, and its copy in the spool must stay.
+                if self._lease is not None:
+                    self._lease.confirm()
             except ObjectExists:
                 raise WriterFenced(
                     f"another writer has stored {name}: this one must not go on",
@@ -56,5 +60,7 @@ class Persistence:
                 if self._closing.is_set():  # be it since this call began: that may have taken a minute
                     raise
                 self._log.error("store.unavailable", object=name, cause=str(error), retry_in_s=delay_s)
+            else:
+                return
             self._closing.wait(delay_s)
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)

@@ -90,6 +90,11 @@ class Tip:
         return Position(self.epoch.epoch, self.state.revision)
 
     @property
+    def log_name(self) -> LogName:
+        """The name of the segment that comes next."""
+        return LogName(self.epoch.epoch, self.state.revision)
+
+    @property
     def log_end(self) -> LogEnd:
         """The same with all that the next segment needs."""
         return LogEnd(self.position, self.anchor, self.watermark)
@@ -145,11 +150,7 @@ class Tip:
             batches: At least one.
             watermark: How far the source was seen after the last of them, if further than that.
         """
-        name, header, last = (
-            LogName(self.epoch.epoch, self.state.revision),
-            self.header("segment"),
-            batches[-1],
-        )
+        name, header, last = self.log_name, self.header("segment"), batches[-1]
         for batch in batches:
             self.state.apply(batch)
         self.observe(Watermark(last.revision, last.observed_at))

@@ -21,6 +21,9 @@ _SILENCE_S = 15.0
 
 _PROGRESS = "watch.progressed"
 
+# With these a full disk has room again: the limit was its process's.
+_EMPTY = {"FREE", "STARTED"}
+
 _ENDS = {
     "KILLED",
     "SUSPENDED",
@@ -90,8 +93,10 @@ def is_hasty(change: Change, lost_at: float) -> bool:
 def recordings(replica: Replica) -> Iterator[Span]:
     """Yield when the replica followed etcd, with nothing in its way."""
     begin: Moment | None = None
+    is_full = False
     for moment in sorted(replica.timeline):
-        if moment.what == "watch.started" and begin is None:
+        is_full = moment.what == "FULL" or (is_full and moment.what not in _EMPTY)
+        if moment.what == "watch.started" and begin is None and not is_full:
             begin = moment
         elif moment.what in _ENDS and begin is not None:
             yield _span(replica, begin, moment.at)

@@ -15,6 +15,7 @@ from captures import (
 from etcd_model import EtcdModel
 from memory_store import MemoryStore
 
+from replicator.core.names import LogName
 from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.errors import (
     SourceUnavailable,
@@ -140,3 +141,43 @@ def test_an_etcd_that_goes_away_while_an_epoch_is_opened_is_waited_for() -> None
             source.cut()
         running.tells("epoch.opened", 3)
         assert len(running.events("source.unavailable")) == 2
+
+
+def test_an_epoch_is_not_ended_before_a_segment_that_came_late() -> None:
+    """A writer that has lost its turn may have a request under way while the next one opens an epoch."""
+    source, store = new_source(), Belated()
+    with capturing(source, store) as running:
+        running.stores(put(source, b"2"))
+        last = put(source, b"3")
+        running.stores(last)
+    store.take_away(LogName(1, last - 1))
+    exchanged(source, "compacted")
+    with capturing(source.again(), store) as running:
+        running.tells("writer.fenced")
+        running.tells("watch.started")
+    first, second = open_archive(store).epochs
+    assert second.follows is not None
+    assert (first.reason, second.reason, second.follows.position.revision) == ("first", "compacted", last)
+    assert restore(store, AtRevision(last)).state.revision == last
+
+
+class Belated(MemoryStore):
+    """A store in which a segment turns up while the second epoch is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._late: dict[str, bytes] = {}
+
+    def take_away(self, name: LogName) -> None:
+        """Let the segment be on its way, and forget all that knows of it."""
+        self._late[str(name)] = self.objects.pop(str(name))
+        for other in list(self.names("e00000001/snapshots")):
+            if not other.endswith(".base.jsonl.zst"):
+                del self.objects[other]
+        del self.objects["checkpoint.json"]
+
+    def create(self, name: str, body: bytes) -> None:
+        """Store it, and what comes late."""
+        super().create(name, body)
+        if name.startswith("e00000002/snapshots"):
+            self.objects.update(self._late)
