@@ -62,6 +62,45 @@ class Spools(Protocol):
         """Give all folders back; the empty ones go."""
 
 
+class Home(Protocol):
+    """A few small files of an agent's own: each is there whole or not at all, and durable once written."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return the file's bytes; None if there is none.
+
+        Raises:
+            UsageError: It can't be read.
+        """
+
+    def write(self, name: str, body: bytes) -> None:
+        """Put *body* in the file's place.
+
+        Raises:
+            UsageError: It can't be written; what was there is untouched.
+        """
+
+    def remove(self, name: str) -> None:
+        """Remove the file; that there is none is no error."""
+
+
+class Target(Protocol):
+    """What a gateway takes its resources from."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what is there, in hexadecimal; empty if nothing is, or nobody knows.
+
+        Raises:
+            ReplicatorError: It can't be reached.
+        """
+
+    def put(self, chunks: Sequence[bytes]) -> None:
+        """Put *chunks* there, so that the gateway notices, even if they are the same as before.
+
+        Raises:
+            ReplicatorError: They can't be put there; what was there stays.
+        """
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """What waits in a spool for one archive: how many segments, and their size."""
 

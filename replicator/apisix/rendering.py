@@ -35,6 +35,11 @@ class Rendering:
     _form: Form = field(repr=False)
     _sections: dict[str, list[bytes]] = field(repr=False)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many items each section of the file has; sections without any are left out."""
+        return {name: len(entries) for name, entries in self._sections.items()}
+
     def chunks(self, comment_lines: Iterable[str] = ()) -> Iterator[bytes]:
         """Yield the file's bytes; every call gives it anew.
 

@@ -1,0 +1,69 @@
+"""Is this change a wipe? A mass deletion is held back from the gateway until it has lasted or is confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+# One resource fewer is nobody's disaster, however few there are.
+_FEW = 1
+
+# Of so many resources of one type, the loss of a share counts by itself: all routes, say, though the services stay.
+_A_TYPE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class WipeRule:
+    """What share of the resources may go in one change, from 0 to 1, and after how long more is believed."""
+
+    share: float
+    lasting: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A change that is held back: since when, how many resources there were and are, and why in words."""
+
+    since: datetime
+    before: int
+    after: int
+    why: str
+
+
+def judge(
+    rule: WipeRule, before: Mapping[str, int], after: Mapping[str, int], held: Held | None, now: datetime
+) -> Held | None:
+    """Return the change as it is held back; None if it may pass.
+
+    Args:
+        rule: What is a wipe.
+        before: How many resources of each type the gateway has.
+        after: How many it would have.
+        held: What this answered last time; None if the gateway was up to date.
+        now: The present.
+    """
+    why = _loss(rule, before, after)
+    if not why:
+        return None
+    since = held.since if held is not None and held.since <= now else now
+    if now - since >= rule.lasting:
+        return None
+    return Held(since, sum(before.values()), sum(after.values()), why)
+
+
+def _loss(rule: WipeRule, before: Mapping[str, int], after: Mapping[str, int]) -> str:
+    """Return what is lost beyond the rule, in words; nothing if nothing is."""
+    gone = {kind: count - after.get(kind, 0) for kind, count in before.items() if count > after.get(kind, 0)}
+    lost, total = sum(gone.values()), sum(before.values())
+    if lost <= _FEW:
+        return ""
+    if lost > rule.share * total:
+        return f"{lost} of {total} resources would go"
+    for kind, count in gone.items():
+        if before[kind] >= _A_TYPE and count > rule.share * before[kind]:
+            return f"{count} of {before[kind]} {kind} would go"
+    return ""
