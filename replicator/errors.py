@@ -73,6 +73,12 @@ class WriterFenced(ReplicatorError):
     exit_code = 6
 
 
+class GatewayFailed(ReplicatorError):
+    """The gateway beside the agent can't be changed, doesn't reload, or doesn't get ready."""
+
+    exit_code = 5
+
+
 class Refused(ReplicatorError):
     """What was asked for could be done, but a safeguard that the user set says no."""
 

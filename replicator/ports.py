@@ -83,6 +83,26 @@ class Home(Protocol):
         """Remove the file; that there is none is no error."""
 
 
+class Gateway(Protocol):
+    """The gateway that an agent turns. All methods but `config` may raise GatewayFailed."""
+
+    def config(self) -> bytes:
+        """Return the bytes of its config.yaml.
+
+        Raises:
+            UsageError: It can't be read.
+        """
+
+    def replace_config(self, body: bytes) -> None:
+        """Put *body* in the place of config.yaml, with the mode and owner of what is there; durable."""
+
+    def reload(self) -> None:
+        """Let it read that anew."""
+
+    def await_ready(self) -> None:
+        """Wait until it says that it has its configuration."""
+
+
 class Target(Protocol):
     """What a gateway takes its resources from."""
 

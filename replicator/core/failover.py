@@ -1,4 +1,4 @@
-"""When a gateway is turned from etcd to its file, and back: a table of transitions without a clock of its own."""
+"""When a gateway is turned from etcd to its file, and back: a table of transitions, pure."""
 
 from __future__ import annotations
 
@@ -92,15 +92,25 @@ def hold_down_s(rules: FailoverRules, undone: int) -> float:
 
 def _wanted(rules: FailoverRules, now: Situation) -> Decision:
     if now.mode == "etcd":
-        if now.failing_s < rules.failover_after_s or now.failing_s <= 0:
-            return Decision(None, "etcd serves the gateway" if now.failing_s <= 0 else "etcd fails, not for long yet")
-        if now.unusable:
-            return Decision(None, f"etcd has failed for {now.failing_s:.0f} s, but {now.unusable}")
-        return Decision("standalone", f"etcd has failed for {now.failing_s:.0f} s")
+        return _failover(rules, now)
     if now.is_pinned:
         return Decision(None, "turned to the file by hand")
-    if now.healthy_s < rules.failback_after_s or now.healthy_s <= 0:
-        return Decision(None, "etcd fails" if now.healthy_s <= 0 else "etcd is back, not for long yet")
-    if now.distrust:
-        return Decision(None, f"etcd has been well for {now.healthy_s:.0f} s, but {now.distrust}")
-    return Decision("etcd", f"etcd has been well for {now.healthy_s:.0f} s")
+    return _failback(rules, now)
+
+
+def _failover(rules: FailoverRules, now: Situation) -> Decision:
+    if now.failing_s <= 0:
+        return Decision(None, "etcd serves the gateway")
+    said = f"etcd has failed for {now.failing_s:.0f} s"
+    if now.failing_s < rules.failover_after_s:
+        return Decision(None, f"{said} of {rules.failover_after_s:.0f} s")
+    return Decision(None, f"{said}, but {now.unusable}") if now.unusable else Decision("standalone", said)
+
+
+def _failback(rules: FailoverRules, now: Situation) -> Decision:
+    if now.healthy_s <= 0:
+        return Decision(None, "etcd fails")
+    said = f"etcd has been well for {now.healthy_s:.0f} s"
+    if now.healthy_s < rules.failback_after_s:
+        return Decision(None, f"{said} of {rules.failback_after_s:.0f} s")
+    return Decision(None, f"{said}, but {now.distrust}") if now.distrust else Decision("etcd", said)

@@ -1,4 +1,4 @@
-"""Is this change a wipe? A mass deletion is held back from the gateway until it has lasted or is confirmed."""
+"""Is this change a wipe? If so it is held back from the gateway until it has lasted, or is confirmed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # One resource fewer is nobody's disaster, however few there are.
 _FEW = 1
 
-# Of so many resources of one type, the loss of a share counts by itself: all routes, say, though the services stay.
+# Of so many resources of one type the loss of a share counts by itself: of all routes, though services stay.
 _A_TYPE = 10
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MEMORY = "copy.json"
 
-# A gateway that reads the file while a plugin list and the plugin's first use arrive together may leave a worker
-# without the item; a second write heals it.
+# Where a plugin list and the plugin's first use come in one write, a worker of the gateway may be left without the
+# item; a second write heals it.
 _AGAIN_AFTER = timedelta(seconds=3)
 
 
@@ -103,7 +103,13 @@ class Copy:
     """
 
     def __init__(
-        self, tail: Tail, target: Target, home: Home, rules: CopyRules, clock: Clock, log: FilteringBoundLogger
+        self,
+        tail: Tail,
+        target: Target,
+        home: Home,
+        rules: CopyRules,
+        clock: Clock,
+        log: FilteringBoundLogger,
     ) -> None:
         self._tail = tail
         self._target = target
@@ -122,7 +128,7 @@ class Copy:
         self._is_confirmed = True
 
     def step(self) -> None:
-        """Take up what is new in the archive, and give it to the gateway. What fails is told, and tried again."""
+        """Take up what is new, and give it to the gateway. What fails is told, and tried again."""
         try:
             self._is_due = self._tail.poll() or self._is_due or self._held is not None
             if self._is_due:
@@ -175,9 +181,11 @@ class Copy:
                 hint="name this gateway's archive",
             )
         here = self._tail.epoch, self._tail.state.revision
-        if before and before.archive_id == archive.archive_id and here < (before.epoch, before.revision):
+        if before is None or before.archive_id != archive.archive_id:
+            return
+        if here < (before.epoch, before.revision):
             raise ArchiveDamaged(
-                f"the archive ends at revision {here[1]} of epoch {here[0]}, and the gateway was given revision "
+                f"the archive ends at revision {here[1]} of epoch {here[0]}, and the gateway has revision "
                 f"{before.revision} of epoch {before.epoch} already: it keeps that",
                 hint="an older copy of the bucket? Bring back the newer one; or remove copy.json from agent.home",
             )
@@ -228,11 +236,11 @@ class Copy:
     def _comment(self, rendering: Rendering) -> list[str]:
         """Return what the file says of itself: the same for the same state, whenever it is written."""
         state, report = self._tail.state, rendering.report
+        stamp = format_time(self._tail.observed_at)
         return [
             f"Kept fresh by replicator {__version__} from archive {self._tail.archive.archive_id}.",
-            f"revision {state.revision} of epoch {self._tail.epoch}, "
-            f"{format_time(self._tail.observed_at)}; {len(state)} keys",
-            f"refused {len(report.refused)}, inexact {len(report.inexact)}: replicator restore --latest names them",
+            f"revision {state.revision} of epoch {self._tail.epoch}, {stamp}; {len(state)} keys",
+            f"refused {len(report.refused)}, inexact {len(report.inexact)}: `restore --latest` names them",
             f"state_digest {state.digest}",
         ]
 
