@@ -24,11 +24,13 @@ _TICK = timedelta(microseconds=1)
 def beyond(segments: Iterable[Segment], revision: int, moment: datetime) -> tuple[Batch, ...]:
     """Return all batches of *segments* after *revision*, each stamped later than *moment* and the one before.
 
+    Segments of several writers may overlap: each revision is returned once.
+
     A stamp that fits stays. One that doesn't (another writer went on in between, whose watermark says that
     nothing had happened by then) is moved behind, and marked as late by as much.
     """
     batches = chain.from_iterable(segment.batches for segment in segments)
-    return tuple(_rising((batch for batch in batches if batch.revision > revision), moment))
+    return tuple(_rising(_after(batches, revision), moment))
 
 
 def joined(segments: Sequence[Segment], batches: tuple[Batch, ...], previous: str) -> SegmentFooter:
@@ -49,6 +51,13 @@ def joined(segments: Sequence[Segment], batches: tuple[Batch, ...], previous: st
         state_digest=end.state_digest,
         previous=previous,
     )
+
+
+def _after(batches: Iterable[Batch], revision: int) -> Iterator[Batch]:
+    for batch in batches:
+        if batch.revision > revision:
+            yield batch
+            revision = batch.revision
 
 
 def _rising(batches: Iterable[Batch], moment: datetime) -> Iterator[Batch]:
