@@ -38,8 +38,8 @@ _HINT: Final = "APISIX must be able to start with it: apisix test"
 def standalone_config(own: bytes, shared: bytes | None, provider: Literal["yaml", "json"]) -> bytes:
     """Return the node's configuration *own*, turned to take its resources from the standalone file.
 
-    All that isn't changed stays as it is written: comments, quotes, ``${{VARIABLES}}``, and scalars that other
-    parsers would read in another way than APISIX's does.
+    All that isn't changed stays as it is written: comments, quotes, ``${{VARIABLES}}``, and scalars that
+    other parsers would read in another way than APISIX's does.
 
     Args:
         own: The node's config.yaml.

@@ -30,6 +30,7 @@ COMMANDS = {
     "point": "named points, which retention keeps: add, list, rm",
     "compact": "merge small segments into large objects",
     "prune": "thin the history by the retention rule; a dry run unless --yes",
+    "agent": "beside a gateway: keep it serving while etcd is gone",
     "check": "configuration, etcd and store, tried for real",
     "demo": "a day of a small shop's gateway on this machine, nothing to set up",
 }

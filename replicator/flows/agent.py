@@ -1,12 +1,12 @@
-"""The agent beside a gateway: keep its file fresh, watch its control plane, turn it when that is gone or back."""
+"""The agent beside a gateway: keep its file fresh, watch its control plane, turn it from one to the other."""
 
 from __future__ import annotations
 
 import os
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime, timedelta  # noqa: TC003 (msgspec asks for them at run time)
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -17,8 +17,6 @@ from replicator.flows.health import Pulse
 from replicator.flows.switch import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from structlog.typing import FilteringBoundLogger
 
     from replicator.flows.copy import Copy
@@ -33,7 +31,7 @@ ANSWER = "answer.json"
 _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
 
-Command = Literal["failover", "failback", "pause", "resume", "confirm"]
+Command: TypeAlias = Literal["failover", "failback", "pause", "resume", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,21 @@ class AgentRules:
     follow_interval_s: float
     max_age: timedelta
     may_be_stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an agent puts to work.
+
+    Attributes:
+        copy: Keeps the file fresh.
+        switch: Turns the gateway; None if nothing is to be turned.
+        health: Probes etcd.
+    """
+
+    copy: Copy
+    switch: Switch | None
+    health: Health
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,9 +117,7 @@ class Agent:
     """Runs until `stop`; that may be called from any thread.
 
     Args:
-        copy: What keeps the file fresh.
-        switch: What turns the gateway; None if nothing is to be turned.
-        health: What probes etcd.
+        parts: What it puts to work.
         home: For what is told and asked.
         rules: How to decide.
         clock: For the ages.
@@ -115,15 +126,13 @@ class Agent:
 
     def __init__(
         self,
-        copy: Copy,
-        switch: Switch | None,
-        health: Health,
+        parts: Parts,
         home: Home,
         rules: AgentRules,
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
-        self._copy, self._switch, self._health = copy, switch, health
+        self._copy, self._switch, self._health = parts.copy, parts.switch, parts.health
         self._home, self._rules, self._clock, self._log = home, rules, clock, log
         self._ending = threading.Event()
         self._failure: BaseException | None = None
@@ -230,7 +239,7 @@ class Agent:
 
     def _distrust(self, switch: Switch, pulse: Pulse) -> str:
         written = self._copy.told.written
-        if pulse.is_empty and written is not None and sum(written.counts.values()):
+        if pulse.is_empty and written is not None and any(written.counts.values()):
             return "it holds nothing under the prefix: it was wiped, or is another one"
         if switch.journal.mode == "standalone" and switch.stranger():
             return "somebody has changed config.yaml: replicator agent failback --force"
@@ -286,7 +295,23 @@ class Agent:
         if command in {"pause", "resume"}:
             switch.note(is_paused=command == "pause")
             return "nothing is switched any more but by hand" if command == "pause" else "switching again"
-        return self._turn_by_hand(switch, "standalone" if command == "failover" else "etcd", is_forced=is_forced)
+        return self._turn_by_hand(
+            switch, "standalone" if command == "failover" else "etcd", is_forced=is_forced
+        )
+
+    def alone(self, command: Command, *, is_forced: bool = False) -> str:
+        """Do what was asked for by hand where no agent runs: see `obey`."""
+        if self._switch is not None:
+            self._switch.resume()
+        if command in {"failover", "confirm"}:
+            self._copy.step()
+        if command == "failback":
+            self._health.probe()
+        said = self.obey(command, is_forced=is_forced)
+        if command == "confirm":
+            self._copy.step()
+        self._tell(is_last=True)
+        return said
 
     def _turn_by_hand(self, switch: Switch, to: Mode, *, is_forced: bool) -> str:
         if switch.journal.mode == to and not is_forced:

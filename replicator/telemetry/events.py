@@ -22,12 +22,14 @@ EVERYWHERE: Final = {
 
 FIELDS: Final = {
     "address": "Host and port.",
+    "age_s": "Age in seconds.",
     "after": "The revision that the watch continues behind.",
     "archive_id": "Identity of the archive, as in `archive.json`.",
     "attempt": "How many attempts have failed.",
     "base": "Revision of the state that the epoch begins with.",
     "cause": "What the server said, or why there was no answer.",
     "cluster_id": "Identity of the etcd cluster.",
+    "command": "What was asked for.",
     "created": "How many keys were created.",
     "deleted": "How many keys were deleted.",
     "duration_s": "How long it took, in seconds.",
@@ -37,6 +39,7 @@ FIELDS: Final = {
     "head": "The last revision that etcd has.",
     "hint": "What to do about it.",
     "keys": "How many keys the state holds.",
+    "mode": "What the gateway runs on: `etcd` or `standalone`.",
     "object": "Name of the object, below the archive's root.",
     "objects": "How many objects were deleted.",
     "operation": "What was asked of the store.",
@@ -48,7 +51,9 @@ FIELDS: Final = {
     "size_bytes": "Size of the object as stored; of a spool, of all that waits in it.",
     "spool": "The folder in the spool.",
     "standby": "The process that waits.",
+    "step": "How far it had come.",
     "term": "How many times the lease was taken, this time included.",
+    "to": "What the gateway is turned to: `etcd` or `standalone`.",
     "updated": "How many keys were updated.",
     "version": "etcd's version.",
     "writer": "A random name of the writer for this term.",
@@ -266,6 +271,55 @@ EVENTS: Final = (
         "The store is away. Changes wait in the spool, or in memory without one.",
         ("object", "cause", "retry_in_s"),
     ),
+    Event("agent.started", "info", "The agent is at work.", ("mode",)),
+    Event("agent.stopped", "info", "It has ended in order; the gateway goes on with what it has.", ("mode",)),
+    Event("agent.asked", "warning", "Somebody has asked the agent for something by hand.", ("command",)),
+    Event(
+        "agent.troubled",
+        "error",
+        "The agent can't do what it should; it tries again.",
+        ("cause",),
+    ),
+    Event(
+        "copy.written",
+        "info",
+        "The gateway's file has a newer state of the archive.",
+        ("epoch", "revision", "size_bytes"),
+    ),
+    Event(
+        "copy.failed",
+        "error",
+        "The file can't be kept fresh; what is there stays, and it is tried again.",
+        ("cause",),
+    ),
+    Event("copy.recovered", "info", "The file is kept fresh again.", ("revision",)),
+    Event(
+        "copy.held_back",
+        "error",
+        "A change deletes so much that it is kept from the gateway until it has lasted or is confirmed.",
+        ("revision", "cause"),
+    ),
+    Event(
+        "copy.stale",
+        "error",
+        "The configuration is older than `agent.max_age`.",
+        ("age_s",),
+    ),
+    Event("switch.begun", "warning", "The gateway is being turned.", ("to", "cause")),
+    Event("switch.done", "warning", "The gateway was turned, and is ready.", ("mode",)),
+    Event(
+        "switch.failed",
+        "error",
+        "The gateway can't be changed, doesn't reload, or doesn't get ready; the switch is undone.",
+        ("to", "cause"),
+    ),
+    Event("switch.undone", "warning", "The gateway has what it had before.", ("mode", "cause")),
+    Event(
+        "switch.resumed",
+        "warning",
+        "An agent before this one was killed amid a switch; it is finished, or undone.",
+        ("to", "step"),
+    ),
     Event(
         "run.failed",
         "error",
@@ -280,7 +334,7 @@ _PREAMBLE: Final = """\
 
 <!-- Written by `python -m replicator.telemetry.events`; edit replicator/telemetry/events.py. -->
 
-`replicator run` logs to stderr: lines for people, or with `--log-format json` one JSON object a line.
+`replicator run` and `replicator agent` log to stderr: lines for people, or with `--log-format json` one JSON object a line.
 `--log-level` cuts off what is below. Values of keys and settings' secrets are never logged.
 """
 

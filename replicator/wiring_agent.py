@@ -1,0 +1,100 @@
+"""Put real adapters behind the ports of the agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from replicator.adapters.agent_home import AgentHome
+from replicator.adapters.clock import SystemClock
+from replicator.adapters.gateway import GatewayOptions, LocalGateway, ResourceFile
+from replicator.apisix.gateway_config import standalone_config
+from replicator.core.failover import FailoverRules
+from replicator.core.wipe_guard import WipeRule
+from replicator.flows.agent import Agent, AgentRules, Parts
+from replicator.flows.copy import Copy, CopyRules
+from replicator.flows.health import Health
+from replicator.flows.switch import Switch
+from replicator.flows.tail import Tail
+from replicator.wiring import source, store
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from replicator.apisix import Options
+    from replicator.config import Settings
+    from replicator.ports import Home
+
+
+def agent_home(settings: Settings) -> AgentHome:
+    """Return the agent's own folder; nothing is made yet."""
+    return AgentHome(Path(settings.agent.home))
+
+
+def resource_copy(settings: Settings, options: Options, home: Home, log: FilteringBoundLogger) -> Copy:
+    """Return what keeps the gateway's standalone file fresh.
+
+    Raises:
+        UsageError: No archive is named.
+    """
+    agent = settings.agent
+    rules = CopyRules(
+        options=options,
+        prefix=settings.etcd.prefix,
+        form="json" if agent.resource_file.endswith(".json") else "yaml",
+        guard=WipeRule(agent.wipe_guard, agent.wipe_guard_after),
+    )
+    clock = SystemClock()
+    return Copy(Tail(store(settings), clock), resource_file(settings), home, rules, clock, log)
+
+
+def resource_file(settings: Settings) -> ResourceFile:
+    """Return the gateway's standalone file."""
+    return ResourceFile(Path(settings.agent.resource_file))
+
+
+def gateway_switch(settings: Settings, home: Home, log: FilteringBoundLogger) -> Switch:
+    """Return what turns the gateway that *settings* describe."""
+    agent = settings.agent
+    options = GatewayOptions(
+        config_file=Path(agent.config_file),
+        reload=agent.reload,
+        reload_timeout_s=agent.reload_timeout.total_seconds(),
+        ready=agent.ready or "",
+        ready_timeout_s=agent.ready_timeout.total_seconds(),
+    )
+    provider: Literal["json", "yaml"] = "json" if agent.resource_file.endswith(".json") else "yaml"
+    return Switch(
+        LocalGateway(options),
+        home,
+        lambda own: standalone_config(own, None, provider),
+        SystemClock(),
+        log,
+    )
+
+
+def agent(settings: Settings, options: Options, home: Home, log: FilteringBoundLogger) -> Agent:
+    """Return the agent that *settings* describe; *options* is what is known of the gateway.
+
+    Raises:
+        UsageError: No archive is named, or the home can't be read.
+    """
+    chosen = settings.agent
+    rules = AgentRules(
+        failover=FailoverRules(
+            chosen.failover_after.total_seconds(),
+            chosen.failback_after.total_seconds(),
+            chosen.hold_down.total_seconds(),
+        ),
+        follow_interval_s=chosen.follow_interval.total_seconds(),
+        max_age=chosen.max_age,
+        may_be_stale=chosen.when_stale == "serve",
+    )
+    clock = SystemClock()
+    health = Health(source(settings.etcd), chosen.probe_interval.total_seconds(), clock)
+    parts = Parts(
+        resource_copy(settings, options, home, log),
+        gateway_switch(settings, home, log) if chosen.reload else None,
+        health,
+    )
+    return Agent(parts, home, rules, clock, log)
