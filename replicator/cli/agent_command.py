@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -126,7 +124,7 @@ def failover(shared: Shared, *, force: bool) -> None:
 @_force_option
 @click.pass_obj
 def failback(shared: Shared, *, force: bool) -> None:
-    """Turn the gateway back to etcd; --force: whatever etcd holds, and over a config.yaml that was changed."""
+    """Turn the gateway back to etcd; --force: whatever etcd holds, over a config.yaml that was changed."""
     _ask(shared, "failback", is_forced=force)
 
 
@@ -199,15 +197,16 @@ def _answer_of(settings: Settings, home: AgentHome, what: Command, *, is_forced:
     patience_s = 15 + 2 * (chosen.reload_timeout + chosen.ready_timeout).total_seconds()
     request = Request(id=uuid4().hex, command=what, is_forced=is_forced)
     home.write(REQUEST, msgspec.json.encode(request))
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
+    clock = wiring.SystemClock()
+    deadline = clock.monotonic() + patience_s
+    while clock.monotonic() < deadline:
         body = home.read(ANSWER)
         if body is not None:
             reply = msgspec.json.decode(body, type=Reply)
             if reply.id == request.id:
                 home.remove(ANSWER)
                 return reply
-        threading.Event().wait(_POLL_S)
+        clock.sleep(_POLL_S)
     home.remove(REQUEST)
     raise GatewayFailed(
         f"the agent hasn't answered within {patience_s:.0f} s", hint="replicator agent status; and its log"

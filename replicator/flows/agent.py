@@ -12,15 +12,14 @@ import msgspec
 
 from replicator.core.failover import FailoverRules, Mode, Situation, decide
 from replicator.errors import GatewayFailed, Refused, ReplicatorError, UsageError
-from replicator.flows.copy import CopyTold
-from replicator.flows.health import Pulse
-from replicator.flows.switch import Journal
+from replicator.flows.copy import CopyTold  # noqa: TC001 (msgspec asks for it)
+from replicator.flows.switch import Journal  # noqa: TC001 (likewise)
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from replicator.flows.copy import Copy
-    from replicator.flows.health import Health
+    from replicator.flows.health import Health, Pulse
     from replicator.flows.switch import Switch
     from replicator.ports import Clock, Home
 

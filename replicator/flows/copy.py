@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MEMORY = "copy.json"
 
-# Where a plugin list and the plugin's first use come in one write, a worker of the gateway may be left without the
-# item; a second write heals it.
+# Where a plugin list and the plugin's first use come in one write, a worker of the gateway may be left
+# without the item; a second write heals it.
 _AGAIN_AFTER = timedelta(seconds=3)
 
 
@@ -187,7 +187,7 @@ class Copy:
             raise ArchiveDamaged(
                 f"the archive ends at revision {here[1]} of epoch {here[0]}, and the gateway has revision "
                 f"{before.revision} of epoch {before.epoch} already: it keeps that",
-                hint="an older copy of the bucket? Bring back the newer one; or remove copy.json from agent.home",
+                hint="is it an older copy? Bring back the newer one; or remove copy.json from agent.home",
             )
 
     def _is_held_back(self, rendering: Rendering) -> bool:

@@ -34,7 +34,7 @@ class Pulse:
 
 
 class Health:
-    """Probes *source* each *interval_s* seconds in a thread of its own, so that a hanging etcd delays nobody."""
+    """Probes *source* each *interval_s* seconds, in a thread of its own: a hanging etcd delays nobody."""
 
     def __init__(self, source: Source, interval_s: float, clock: Clock) -> None:
         self._source = source

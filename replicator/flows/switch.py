@@ -6,12 +6,12 @@ Each step is written down in the agent's home before it is taken, and each may b
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 (msgspec asks for it)
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from replicator.core.failover import Mode
+from replicator.core.failover import Mode  # noqa: TC001 (likewise)
 from replicator.errors import GatewayFailed, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Switch:
         return self._carry_out()
 
     def stranger(self) -> bool:
-        """Tell whether config.yaml is what neither we nor the gateway's owner left there, while we have it."""
+        """Tell whether somebody else has changed config.yaml while it is ours."""
         journal = self.journal
         if journal.mode == "etcd" and journal.to is None:
             return False
@@ -261,7 +261,7 @@ def read_journal(home: Home) -> Journal:
     except msgspec.DecodeError:
         raise UsageError(
             f"agent.home: {JOURNAL} is damaged",
-            hint=f"look at the gateway's config.yaml; its original is in {ORIGINAL} there. Then remove {JOURNAL}",
+            hint=f"look at the gateway's config.yaml, whose original is {ORIGINAL} there; then remove it",
         ) from None
 
 

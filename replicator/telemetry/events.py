@@ -334,7 +334,8 @@ _PREAMBLE: Final = """\
 
 <!-- Written by `python -m replicator.telemetry.events`; edit replicator/telemetry/events.py. -->
 
-`replicator run` and `replicator agent` log to stderr: lines for people, or with `--log-format json` one JSON object a line.
+`replicator run` and `replicator agent` log to stderr: lines for people, or with `--log-format json` one JSON
+object a line.
 `--log-level` cuts off what is below. Values of keys and settings' secrets are never logged.
 """
 
