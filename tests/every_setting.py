@@ -40,9 +40,6 @@ apisix:
   encrypt_fields:
     my-plugin: {schema: [secret, auth.token]}
     key-auth: {}
-instance:
-  files: [/conf/config.yaml, /conf/debug.yaml]
-  archive: s3://config-bucket/path
 agent:
   home: /agent
   config_file: /conf/config.yaml
@@ -60,6 +57,4 @@ agent:
   wipe_guard_after: 1h
   max_age: 3h
   when_stale: refuse
-  push: http://127.0.0.1:9180
-  push_key: admin
 """

@@ -26,7 +26,7 @@ from replicator.errors import (
     UsageError,
     WriterFenced,
 )
-from replicator.flows.agent import ANSWER, REQUEST, STATUS, AgentTold, Reply, Request
+from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Reply, Request
 from replicator.flows.once import prepare
 from replicator.telemetry.log import configure
 from replicator.wiring_agent import agent as wired
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from replicator.adapters.agent_home import AgentHome
     from replicator.cli.app import Shared
     from replicator.config import Settings
-    from replicator.flows.agent import Agent, Command
+    from replicator.flows.agent import Agent
+    from replicator.flows.agent_told import Command
 
 _POLL_S = 0.1
 

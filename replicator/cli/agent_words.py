@@ -9,7 +9,7 @@ from replicator.core.quantities import format_time, human_duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from replicator.flows.agent import AgentTold
+    from replicator.flows.agent_told import AgentTold
     from replicator.flows.copy import CopyTold
     from replicator.flows.switch import Journal
 

@@ -15,7 +15,6 @@ from replicator.config.settings import (
     EncryptedFields,
     Encryption,
     Etcd,
-    Instance,
     Settings,
     Snapshot,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "EncryptedFields",
     "Encryption",
     "Etcd",
-    "Instance",
     "Secret",
     "Settings",
     "Snapshot",

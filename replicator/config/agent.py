@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from replicator.config.values import HttpUrl, Secret, Share
+from replicator.config.values import HttpUrl, Share
 from replicator.errors import UsageError
 
 
@@ -77,20 +77,12 @@ class Agent(Struct, frozen=True, kw_only=True):
         "`serve`: go on with what there is, and say so loudly. `refuse`: don't turn a gateway to a file that "
         "is older.",
     ] = "serve"
-    push: Annotated[
-        HttpUrl | None,
-        "Admin API of a gateway in API-driven standalone mode (APISIX 3.13 and later), such as "
-        "`http://127.0.0.1:9180`: the configuration is sent there, in place of `resource_file`.",
-    ] = None
-    push_key: Annotated[Secret | None, "The Admin API's key; goes with `push`."] = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
         for name in ("home", "config_file", "resource_file"):
             if not PurePosixPath(getattr(self, name)).is_absolute():
                 raise UsageError(f'{name} "{getattr(self, name)}" is no absolute path')
-        if (self.push_key is None) != (self.push is None):
-            raise UsageError("push and push_key go together", hint="give both, or neither")
         for name in ("follow_interval", "probe_interval"):
             if getattr(self, name) < timedelta(milliseconds=100):
                 raise UsageError(f"{name} must be at least 100ms")

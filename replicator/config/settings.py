@@ -18,7 +18,7 @@ from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
-NOT_YET: Final = frozenset({"fallback_cp"})
+NOT_YET: Final = frozenset({"instance", "fallback_cp", "agent.push", "agent.push_key"})
 """Settings of later versions, which this one must refuse rather than not know."""
 
 
@@ -206,29 +206,6 @@ class Retention(Struct, frozen=True, kw_only=True):
         return None if self.full is None else RetentionRule(self.full, self.daily)
 
 
-class Instance(Struct, frozen=True, kw_only=True):
-    """The instance configuration: files that are recorded beside etcd, into an archive of their own."""
-
-    files: Annotated[
-        tuple[str, ...],
-        "Files that are recorded whenever they change, such as the control plane's "
-        "`/usr/local/apisix/conf/config.yaml`: absolute paths.",
-    ] = ()
-    archive: Annotated[
-        ArchiveUrl | None,
-        "Where their history is kept; another place than the resources' archive. The sections `s3` and "
-        "`encryption` hold for it as well.",
-    ] = None
-
-    def __post_init__(self) -> None:
-        """Refuse files without a place for them, and paths that depend on who reads them."""
-        if self.files and self.archive is None:
-            raise UsageError("files are given, but no archive", hint="say where their history is kept")
-        for path in self.files:
-            if not path.startswith("/"):
-                raise UsageError(f'"{path}" is no absolute path', hint="begin it with /")
-
-
 class EncryptedFields(Struct, frozen=True, kw_only=True):
     """The fields of one plugin that APISIX keeps encrypted in etcd, as dotted paths."""
 
@@ -279,5 +256,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     metrics: Metrics = Metrics()
     retention: Retention = Retention()
     apisix: Apisix = Apisix()
-    instance: Instance = Instance()
     agent: Agent = Agent()

@@ -5,32 +5,27 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta  # noqa: TC003 (msgspec asks for them at run time)
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from replicator.core.failover import FailoverRules, Mode, Situation, decide
 from replicator.errors import GatewayFailed, Refused, ReplicatorError, UsageError
-from replicator.flows.copy import CopyTold  # noqa: TC001 (msgspec asks for it)
-from replicator.flows.switch import Journal  # noqa: TC001 (likewise)
+from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Reply, Request
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.flows.agent_told import Command
     from replicator.flows.copy import Copy
     from replicator.flows.health import Health, Pulse
     from replicator.flows.switch import Switch
     from replicator.ports import Clock, Home
 
-STATUS = "status.json"
-REQUEST = "request.json"
-ANSWER = "answer.json"
-
 _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
-
-Command: TypeAlias = Literal["failover", "failback", "pause", "resume", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,53 +58,6 @@ class Parts:
     copy: Copy
     switch: Switch | None
     health: Health
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks a running agent to do."""
-
-    id: str
-    command: Command
-    is_forced: bool = False
-
-
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of it: an error with its exit code, or words."""
-
-    id: str
-    said: str
-    exit_code: int = 0
-    hint: str = ""
-
-
-class AgentTold(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent says of itself.
-
-    Attributes:
-        at: When it said so.
-        pid: Its process; 0 if none runs, and this is what the last one has left.
-        switch: Where the switch stands; None if this agent never switches.
-        copy: What is known of the copy.
-        etcd_failing_s: For how long etcd has failed; 0 if it doesn't.
-        etcd_healthy_s: For how long it has been well; 0 if it isn't.
-        etcd_failure: What the last probe said.
-        outlook: What is to be done next, or why nothing is.
-        age_s: How old the configuration is; None if nobody knows.
-        is_stale: Whether that is too old.
-        trouble: What must be mended before an outage; empty if nothing must.
-    """
-
-    at: datetime
-    pid: int
-    switch: Journal | None
-    copy: CopyTold
-    etcd_failing_s: float = 0.0
-    etcd_healthy_s: float = 0.0
-    etcd_failure: str = ""
-    outlook: str = ""
-    age_s: float | None = None
-    is_stale: bool = False
-    trouble: str = ""
 
 
 class Agent:

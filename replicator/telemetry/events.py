@@ -6,8 +6,10 @@ A name says a noun and what happened to it. Values of keys are never logged.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
+
+from replicator.telemetry.agent_events import AGENT_EVENTS
+from replicator.telemetry.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,16 +61,6 @@ FIELDS: Final = {
     "writer": "A random name of the writer for this term.",
 }
 """The fields of single events."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event: what it means, and the fields that it has beside those of `EVERYWHERE`."""
-
-    name: str
-    level: Literal["debug", "info", "warning", "error"]
-    meaning: str
-    fields: tuple[str, ...] = ()
 
 
 EVENTS: Final = (
@@ -271,55 +263,7 @@ EVENTS: Final = (
         "The store is away. Changes wait in the spool, or in memory without one.",
         ("object", "cause", "retry_in_s"),
     ),
-    Event("agent.started", "info", "The agent is at work.", ("mode",)),
-    Event("agent.stopped", "info", "It has ended in order; the gateway goes on with what it has.", ("mode",)),
-    Event("agent.asked", "warning", "Somebody has asked the agent for something by hand.", ("command",)),
-    Event(
-        "agent.troubled",
-        "error",
-        "The agent can't do what it should; it tries again.",
-        ("cause",),
-    ),
-    Event(
-        "copy.written",
-        "info",
-        "The gateway's file has a newer state of the archive.",
-        ("epoch", "revision", "size_bytes"),
-    ),
-    Event(
-        "copy.failed",
-        "error",
-        "The file can't be kept fresh; what is there stays, and it is tried again.",
-        ("cause",),
-    ),
-    Event("copy.recovered", "info", "The file is kept fresh again.", ("revision",)),
-    Event(
-        "copy.held_back",
-        "error",
-        "A change deletes so much that it is kept from the gateway until it has lasted or is confirmed.",
-        ("revision", "cause"),
-    ),
-    Event(
-        "copy.stale",
-        "error",
-        "The configuration is older than `agent.max_age`.",
-        ("age_s",),
-    ),
-    Event("switch.begun", "warning", "The gateway is being turned.", ("to", "cause")),
-    Event("switch.done", "warning", "The gateway was turned, and is ready.", ("mode",)),
-    Event(
-        "switch.failed",
-        "error",
-        "The gateway can't be changed, doesn't reload, or doesn't get ready; the switch is undone.",
-        ("to", "cause"),
-    ),
-    Event("switch.undone", "warning", "The gateway has what it had before.", ("mode", "cause")),
-    Event(
-        "switch.resumed",
-        "warning",
-        "An agent before this one was killed amid a switch; it is finished, or undone.",
-        ("to", "step"),
-    ),
+    *AGENT_EVENTS,
     Event(
         "run.failed",
         "error",

@@ -12,7 +12,7 @@ from every_setting import EVERYTHING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicator.config import ArchiveUrl, EncryptedFields, Encryption, Instance, Secret, Settings, load
+from replicator.config import ArchiveUrl, EncryptedFields, Encryption, Secret, Settings, load
 from replicator.config.keys import known
 from replicator.config.reader import expand, literal
 from replicator.config.settings import NOT_YET
@@ -84,17 +84,12 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert apisix.stream_plugins == ()
     expected = {"my-plugin": EncryptedFields(schema=("secret", "auth.token")), "key-auth": EncryptedFields()}
     assert expected == apisix.encrypt_fields
-    assert (
-        Instance(files=("/conf/config.yaml", "/conf/debug.yaml"), archive=ArchiveUrl("config-bucket", "path"))
-        == settings.instance
-    )
     agent = settings.agent
     assert agent.reload == ("docker", "exec", "gateway", "apisix", "reload")
     assert agent.resource_file == "/conf/apisix.json"
     assert agent.wipe_guard == 0.125
     assert timedelta(hours=1) == agent.wipe_guard_after
     assert agent.when_stale == "refuse"
-    assert Secret("admin") == agent.push_key
 
 
 def test_the_example_above_names_every_setting() -> None:
