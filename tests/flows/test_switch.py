@@ -1,0 +1,246 @@
+"""A gateway that is turned and back: killed before and after each step, failing at each, and put right."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from archives import quiet_log
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replicator.adapters.clock import SystemClock
+from replicator.errors import GatewayFailed, Refused, UsageError
+from replicator.flows.switch import JOURNAL, Switch, read_journal
+
+ORIGINAL = b"# the original\n"
+STANDALONE = b"standalone: # the original\n"
+
+
+class Killed(BaseException):
+    """The agent's process is gone."""
+
+
+class Machine:
+    """A gateway and a home, both on one disk; effects are counted, and may kill the agent or fail.
+
+    Attributes:
+        config: What lies in config.yaml.
+        running: What the gateway runs with.
+        files: What lies in the home.
+        reloads: How often the gateway was reloaded.
+        die_at: The agent dies before (even) or after (odd) the effect of half this number.
+        failing: What fails: ``replace``, ``reload``, ``ready``.
+    """
+
+    def __init__(self) -> None:
+        self.config = self.running = ORIGINAL
+        self.files: dict[str, bytes] = {}
+        self.reloads = self.effects = 0
+        self.die_at: int | None = None
+        self.failing: set[str] = set()
+
+    def _do(self, what: str, effect: Any) -> None:
+        place = self.effects
+        self.effects += 1
+        if self.die_at == 2 * place:
+            raise Killed
+        if what in self.failing:
+            raise GatewayFailed(f"{what} fails")
+        effect()
+        if self.die_at == 2 * place + 1:
+            raise Killed
+
+    def config_now(self) -> bytes:
+        """Return what lies in config.yaml."""
+        return self.config
+
+    def replace_config(self, body: bytes) -> None:
+        """Do as `Gateway` does."""
+        self._do("replace", lambda: setattr(self, "config", body))
+
+    def reload(self) -> None:
+        """Do as `Gateway` does."""
+
+        def effect() -> None:
+            self.running = self.config
+            self.reloads += 1
+
+        self._do("reload", effect)
+
+    def await_ready(self) -> None:
+        """Do as `Gateway` does."""
+        self._do("ready", lambda: None)
+
+    def read(self, name: str) -> bytes | None:
+        """Do as `Home` does."""
+        return self.files.get(name)
+
+    def write(self, name: str, body: bytes) -> None:
+        """Do as `Home` does."""
+        self._do("home", lambda: self.files.__setitem__(name, body))
+
+    def remove(self, name: str) -> None:
+        """Do as `Home` does."""
+        self.files.pop(name, None)
+
+
+class AsGateway:
+    """The gateway's side of *machine*."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.config = machine.config_now
+        self.replace_config, self.reload, self.await_ready = (
+            machine.replace_config,
+            machine.reload,
+            machine.await_ready,
+        )
+
+
+def switch_of(machine: Machine) -> Switch:
+    log, _ = quiet_log()
+    return Switch(AsGateway(machine), machine, lambda own: b"standalone: " + own, SystemClock(), log)  # type: ignore[arg-type]
+
+
+def test_there_and_back() -> None:
+    machine = Machine()
+    switch = switch_of(machine)
+    assert switch.turn("standalone", "a test")
+    assert (machine.config, machine.running, switch.journal.mode) == (STANDALONE, STANDALONE, "standalone")
+    assert switch.turn("etcd", "a test")
+    assert (machine.config, machine.running, switch.journal.mode) == (ORIGINAL, ORIGINAL, "etcd")
+    assert machine.reloads == 2
+
+
+@pytest.mark.parametrize("to", ["standalone", "etcd"])
+def test_killed_at_any_step_it_is_finished_or_never_was(to: Any) -> None:
+    for die_at in itertools.count():
+        machine = Machine()
+        if to == "etcd":
+            switch_of(machine).turn("standalone", "before")
+        machine.effects, machine.die_at, before = 0, die_at, machine.reloads
+        try:
+            switch_of(machine).turn(to, "a test")
+        except Killed:
+            pass
+        else:
+            assert die_at > 10
+            return
+        machine.die_at = None
+        again = switch_of(machine)
+        again.resume()
+        said = f"killed at {die_at}"
+        expected = ORIGINAL if again.journal.mode == "etcd" else STANDALONE
+        assert machine.config == machine.running == expected, said
+        assert again.journal.to is None, said
+        assert machine.reloads - before <= 2, said
+        assert again.turn(to, "once more"), said
+        assert machine.config == machine.running == (ORIGINAL if to == "etcd" else STANDALONE), said
+        assert again.turn("etcd", "and back"), said
+        assert machine.config == machine.running == ORIGINAL, said
+
+
+@pytest.mark.parametrize("to", ["standalone", "etcd"])
+@pytest.mark.parametrize("what", ["replace", "reload", "ready"])
+def test_what_fails_is_undone_and_killed_meanwhile_too(to: Any, what: str) -> None:
+    for die_at in [None, *range(40)]:
+        machine = Machine()
+        if to == "etcd":
+            switch_of(machine).turn("standalone", "before")
+        before = machine.config
+        machine.effects, machine.die_at, machine.failing = 0, die_at, {what}
+        with suppress(Killed, GatewayFailed):
+            assert not switch_of(machine).turn(to, "a test")
+        machine.die_at, machine.failing = None, set()
+        again = switch_of(machine)
+        again.resume()
+        assert again.journal.to is None
+        mode = again.journal.mode
+        assert machine.config == (ORIGINAL if mode == "etcd" else STANDALONE), die_at
+        if die_at is None:
+            assert machine.config == before
+            assert again.journal.failure == f"{what} fails"
+            assert again.journal.undone == 1
+
+
+steps = st.tuples(st.sampled_from(["standalone", "etcd"]), st.none() | st.integers(0, 30))
+
+
+@given(st.lists(steps, max_size=8))
+def test_whatever_happens_the_original_can_be_put_back(story: list[tuple[Any, int | None]]) -> None:
+    machine = Machine()
+    for to, die_at in story:
+        machine.effects, machine.die_at = 0, die_at
+        try:
+            switch = switch_of(machine)
+            switch.resume()
+            if switch.journal.mode != to:
+                switch.turn(to, "a test")
+        except Killed:
+            continue
+    machine.die_at = None
+    switch = switch_of(machine)
+    switch.resume()
+    if switch.journal.mode == "standalone":
+        assert switch.turn("etcd", "at the end")
+    assert machine.config == machine.running == ORIGINAL
+
+
+def test_what_somebody_else_has_changed_is_not_overwritten_unless_forced() -> None:
+    machine = Machine()
+    switch = switch_of(machine)
+    switch.turn("standalone", "a test")
+    machine.config = b"edited"
+    assert switch.stranger()
+    with pytest.raises(Refused, match="somebody has changed it"):
+        switch.turn("etcd", "a test")
+    assert machine.config == b"edited"
+    assert switch.turn("etcd", "a test", is_forced=True)
+    assert machine.config == ORIGINAL
+
+
+def test_a_container_that_was_made_anew_is_noticed() -> None:
+    machine = Machine()
+    switch = switch_of(machine)
+    switch.turn("standalone", "a test")
+    assert not switch.is_undone()
+    machine.config = ORIGINAL
+    assert switch.is_undone()
+    assert switch.turn("standalone", "again")
+    assert machine.config == STANDALONE
+
+
+def test_an_edit_before_an_outage_is_the_original_of_the_next_one() -> None:
+    machine = Machine()
+    switch = switch_of(machine)
+    switch.turn("standalone", "one")
+    switch.turn("etcd", "two")
+    machine.config = b"a newer original\n"
+    switch.turn("standalone", "three")
+    switch.turn("etcd", "four")
+    assert machine.config == b"a newer original\n"
+
+
+def test_a_gateway_that_does_not_run_yet_is_prepared_without_a_reload() -> None:
+    machine = Machine()
+    switch = switch_of(machine)
+    switch.place("etcd is away")
+    switch.place("etcd is away still")
+    assert (machine.config, machine.reloads, switch.journal.mode) == (STANDALONE, 0, "standalone")
+    assert switch_of(machine).put_back("etcd is back")
+    assert (machine.config, machine.reloads) == (ORIGINAL, 0)
+    assert not switch_of(machine).put_back("etcd is back")
+
+
+def test_a_lost_original_and_a_damaged_journal_are_told() -> None:
+    machine = Machine()
+    switch = switch_of(machine)
+    switch.turn("standalone", "a test")
+    del machine.files["config.yaml.original"]
+    with pytest.raises(UsageError, match=r"has lost config\.yaml\.original"):
+        switch.turn("etcd", "a test")
+    machine.files[JOURNAL] = b"{"
+    with pytest.raises(UsageError, match="is damaged"):
+        read_journal(machine)
