@@ -90,7 +90,10 @@ def _once(shared: Shared) -> int:
     home.lock()
     options = gateway_options(settings.apisix, Given())
     copy, switch = resource_copy(settings, options, home, log), gateway_switch(settings, home, log)
-    say(prepare(wiring.source(settings.etcd), copy, switch, resource_file(settings)), err=True)
+    try:
+        say(prepare(wiring.source(settings.etcd), copy, switch, resource_file(settings)), err=True)
+    finally:
+        home.unlock()
     return 0
 
 
@@ -189,8 +192,11 @@ def _ask(shared: Shared, what: Command, *, is_forced: bool = False) -> None:
             raise _as_error(reply) from None
         say(reply.said)
         return
-    agent = _agent(settings, home, configure(shared.log_format, "error"))
-    say(agent.alone(what, is_forced=is_forced))
+    try:
+        agent = _agent(settings, home, configure(shared.log_format, "error"))
+        say(agent.alone(what, is_forced=is_forced))
+    finally:
+        home.unlock()
 
 
 def _answer_of(settings: Settings, home: AgentHome, what: Command, *, is_forced: bool) -> Reply:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from replicator.core.failover import FailoverRules, Mode, Situation, decide
+from replicator.core.failover import FailoverRules, Mode, Situation, decide, hold_down_s
 from replicator.errors import GatewayFailed, Refused, ReplicatorError, UsageError
 from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Reply, Request
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
+_REHEARSE_EACH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Agent:
         self._failure: BaseException | None = None
         self._outlook = self._trouble = ""
         self._was_stale = False
-        self._told_at = -_STATUS_EACH_S
+        self._told_at, self._rehearse_at = -_STATUS_EACH_S, -_REHEARSE_EACH_S
         self._ended_at = self._since_the_last_switch()
 
     def stop(self) -> None:
@@ -101,6 +102,7 @@ class Agent:
         following = threading.Thread(target=self._follow, name="copy", daemon=True)
         following.start()
         self._health.start()
+        self._tell()
         self._log.info("agent.started", mode=self._mode)
         try:
             while not self._ending.wait(_BEAT_S):
@@ -138,19 +140,29 @@ class Agent:
                 self._ended_at = self._clock.monotonic()
                 return
             self._heal(self._switch)
+            self._rehearse(self._switch)
             decision = decide(self._rules.failover, self._situation(self._switch))
             self._say_outlook(decision.why)
             if decision.to is not None:
                 self._turn(self._switch, decision.to, decision.why)
-            self._trouble = ""
         except ReplicatorError as error:
             if self._trouble != str(error):
                 self._log.error("agent.troubled", cause=str(error))
             self._trouble = str(error)
 
+    def _rehearse(self, switch: Switch) -> None:
+        """See now and then that the gateway could be turned: an outage is a bad moment to find out."""
+        now = self._clock.monotonic()
+        if now < self._rehearse_at:
+            return
+        switch.rehearse()
+        self._rehearse_at, self._trouble = now + _REHEARSE_EACH_S, ""
+
     def _heal(self, switch: Switch) -> None:
-        """A container that was made anew has its original config.yaml again."""
-        if switch.is_undone():
+        """Turn a container that was made anew, and has its original config.yaml again, to its file again."""
+        held_s = hold_down_s(self._rules.failover, switch.journal.undone)
+        may_turn = not switch.journal.is_paused and self._clock.monotonic() - self._ended_at >= held_s
+        if may_turn and switch.is_undone():
             self._turn(switch, "standalone", "config.yaml is the original again, and etcd isn't back")
 
     def _turn(self, switch: Switch, to: Mode, why: str, *, is_forced: bool = False) -> bool:

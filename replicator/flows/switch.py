@@ -123,6 +123,15 @@ class Switch:
         self._write(to=to, step="replacing", why=why, failure="")
         return self._carry_out()
 
+    def rehearse(self) -> None:
+        """Find out before there is need whether the gateway could be turned to its file; nothing is changed.
+
+        Raises:
+            UsageError: Its config.yaml can't be read, or isn't one.
+        """
+        if self.journal.mode == "etcd":
+            self._standalone(self._gateway.config())
+
     def stranger(self) -> bool:
         """Tell whether somebody else has changed config.yaml while it is ours."""
         journal = self.journal

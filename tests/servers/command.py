@@ -172,15 +172,17 @@ class Recorder:
 
 
 @contextmanager
-def running(log: Path, *arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Recorder]:
-    """Run `replicator run` with *arguments* before the command; whatever is left of it is killed.
+def running(
+    log: Path, *arguments: object, env: Mapping[str, str] | None = None, command: str = "run"
+) -> Iterator[Recorder]:
+    """Run `replicator run` with *arguments* before the *command*; whatever is left of it is killed.
 
     It logs JSON lines, debug too, to the end of the file *log*.
     """
     shared = ("--log-format", "json", "--log-level", "debug")
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            [*REPLICATOR, *shared, *map(str, arguments), "run"],
+            [*REPLICATOR, *shared, *map(str, arguments), command],
             env=environment(env),
             stdin=subprocess.DEVNULL,
             stdout=stderr,
