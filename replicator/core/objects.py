@@ -132,21 +132,9 @@ _Headed = TypeVar("_Headed", bound=Header)
 
 
 def encode_segment(header: Header, batches: Iterable[Batch], footer: SegmentFooter) -> bytes:
-    """Return a segment's bytes.
-
-    Raises:
-        ValueError: The revisions don't strictly rise: stored like this it would break the log for good.
-    """
-    events = chain.from_iterable(map(lines.encode_batch, _rising(batches, header.revision)))
+    """Return a segment's bytes."""
+    events = chain.from_iterable(map(lines.encode_batch, batches))
     return frame.pack(chain((line_of(header),), events, (line_of(footer),)))
-
-
-def _rising(batches: Iterable[Batch], revision: int) -> Iterator[Batch]:
-    for batch in batches:
-        if batch.revision <= revision:
-            raise ValueError(f"revision {batch.revision} can't follow revision {revision}")
-        yield batch
-        revision = batch.revision
 
 
 def decode_segment(body: bytes, name: str) -> Segment:
