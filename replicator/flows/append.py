@@ -61,17 +61,21 @@ class Appender:
             self._log.warning("stray.removed", object=str(name))
 
     def _is_stray(self, name: str, anchor: str) -> bool:
-        return continues(self._store, name, anchor) is False
+        try:
+            return continues(self._store, name, anchor) is False
+        except ArchiveDamaged:
+            return False
 
 
 def continues(store: ObjectStore, name: str, anchor: str) -> bool | None:
     """Tell whether the segment *name* follows the one whose SHA-256 is *anchor*; None if there is none.
 
     Raises:
+        ArchiveDamaged: What is there can't be read.
         StoreUnavailable: The store is away.
     """
     try:
         held = objects.decode_segment(store.get(name), name)
-    except (ArchiveDamaged, ObjectMissing):
+    except ObjectMissing:
         return None
     return held.footer.previous == anchor

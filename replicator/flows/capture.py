@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from replicator.errors import ArchiveDamaged, SourceUnavailable, StoreUnavailable, WriterFenced
+from replicator.errors import ArchiveDamaged, SourceUnavailable, StoreUnavailable, UsageError, WriterFenced
 from replicator.flows.begin import examine
 from replicator.flows.probe import probe
 from replicator.flows.standby import LeaseRules, Standby
@@ -96,6 +96,7 @@ class Capture:
             self._term = term
             if self._stopping.is_set():
                 term.end()
+        damages, self._damages = self._damages, 0
         try:
             term.run()
         except WriterFenced as fenced:
@@ -111,10 +112,12 @@ class Capture:
                 raise
             self._wait(link, error)
             return True
-        except ArchiveDamaged as damage:
-            self._damages = 1 if term.has_begun else self._damages + 1
-            if self._damages == _LOOKS_AT_DAMAGE or (self._stopping.is_set() and term.has_begun):
+        except (ArchiveDamaged, UsageError) as damage:
+            is_meant = isinstance(damage, UsageError) and is_start and not term.has_begun
+            damages += 1
+            if is_meant or damages == _LOOKS_AT_DAMAGE or (self._stopping.is_set() and term.has_begun):
                 raise
+            self._damages = damages
             self._wait(link, damage)
             return True
         finally:

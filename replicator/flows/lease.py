@@ -7,6 +7,7 @@ names alone, whatever the lease says.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,14 @@ import msgspec
 
 from replicator.core import documents, names
 from replicator.core.documents import Checkpoint
-from replicator.errors import ArchiveDamaged, ObjectChanged, ObjectMissing, StoreUnavailable, WriterFenced
+from replicator.errors import (
+    ArchiveDamaged,
+    ObjectChanged,
+    ObjectMissing,
+    StoreUnavailable,
+    UsageError,
+    WriterFenced,
+)
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -49,10 +57,14 @@ FREE = Cadence(busy_s=1.0, idle_s=5.0)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The checkpoint as it was read: its bytes, and what they say; None where nothing whole is."""
+    """The checkpoint as it was read: its bytes, and what they say; None where nothing whole is.
+
+    If it *is_unreadable*, there is one, and not even its bytes can be had: nobody could ever replace it.
+    """
 
     body: bytes | None
     checkpoint: Checkpoint | None
+    is_unreadable: bool = False
 
     @property
     def claim(self) -> Claim | None:
@@ -68,12 +80,16 @@ def look(store: ObjectStore) -> Seen:
         StoreUnavailable: The store doesn't answer.
     """
     try:
-        body = store.get(names.CHECKPOINT)
+        with suppress(ArchiveDamaged, UsageError):  # the bytes may have been hurt on their way
+            return _seen(store.get(names.CHECKPOINT))
+        return _seen(store.get(names.CHECKPOINT))
     except ObjectMissing:
         return Seen(None, None)
-    except ArchiveDamaged:  # not even its bytes can be had, so nobody could ever replace it: it is a hint
-        store.delete(names.CHECKPOINT)
-        return Seen(None, None)
+    except (ArchiveDamaged, UsageError):  # or sealed with a key that nobody has, as a flipped bit says
+        return Seen(None, None, is_unreadable=True)
+
+
+def _seen(body: bytes) -> Seen:
     try:
         return Seen(body, documents.decode(Checkpoint, body, names.CHECKPOINT))
     except ArchiveDamaged:
@@ -140,7 +156,12 @@ class Lease:
             WriterFenced: It is another's.
             StoreUnavailable: The store doesn't say.
         """
-        self._take_in(self._clock.monotonic(), look(self._store))
+        asked_at, seen = self._clock.monotonic(), look(self._store)
+        self._take_in(asked_at, seen)
+        if seen.claim is None or seen.claim.holder != self._claim.holder:
+            raise StoreUnavailable(
+                f"{names.CHECKPOINT} doesn't say whose turn it is", hint="whoever has it writes it anew"
+            )
 
     def consider(self, standing: Standing | None) -> None:
         """Renew the lease if that is due; *standing* is how far all is stored, None if that isn't known yet.
@@ -192,7 +213,7 @@ class Lease:
             checkpoint = self._next(before, standing, claim)
             body = documents.encode(checkpoint)
             self._store.replace(names.CHECKPOINT, known, body)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, ArchiveDamaged, UsageError) as error:  # it may have read damaged bytes
             self._last = None, self._last[1]
             self._log.warning("checkpoint.missed", cause=str(error))
             return True
@@ -229,6 +250,8 @@ class Lease:
 
     def _take_in(self, asked_at: float, seen: Seen) -> None:
         """Believe what is there: whether the lease is ours, and who stands by."""
+        if seen.is_unreadable:  # a hint is worth no more
+            self._store.delete(names.CHECKPOINT)
         lease = seen.checkpoint.lease if seen.checkpoint else None
         if lease is not None and lease.holder != self._claim.holder and lease.term >= self._claim.term:
             raise WriterFenced(

@@ -161,7 +161,10 @@ class Merger:
     def _read_back(self, name: MergedName, segments: list[Segment], run: list[PieceName]) -> None:
         """Compare what the store gives back with *segments*; it mustn't stand in the way of what it isn't."""
         try:
-            _compare(segments_of(self._store.get(str(name)), name), segments, str(name))
+            # The bytes may have been hurt on their way: they are read once more.
+            with suppress(ArchiveDamaged):
+                return self._prove(name, segments)
+            self._prove(name, segments)
         except ObjectMissing:  # another has merged it further by now
             raise ArchiveDamaged(f"{name} vanished while it was read back", hint="try again") from None
         except ArchiveDamaged:
@@ -169,6 +172,9 @@ class Merger:
             if there.issuperset(run):
                 self._store.delete(str(name))
             raise
+
+    def _prove(self, name: MergedName, segments: list[Segment]) -> None:
+        _compare(segments_of(self._store.get(str(name)), name), segments, str(name))
 
     def _clear(self, spans: list[MergedName], segments: list[LogName], done: Merged) -> None:
         """Delete what merged objects on the path hold, if their grace time is over and they are whole."""
@@ -225,7 +231,22 @@ class Merger:
             bodies.close()
         if position < holder.last:
             raise damage
-        self._store.delete(str(holder))
+        if self._is_spoilt(holder):
+            self._store.delete(str(holder))
+
+    def _is_spoilt(self, holder: MergedName) -> bool:
+        """Tell whether *holder* is damaged where it lies, and not on its way to us.
+
+        Another merger may have read it well, and be deleting what it holds.
+        """
+        try:
+            for _ in segments_of(self._store.get(str(holder)), holder):
+                pass
+        except ObjectMissing:
+            return False
+        except ArchiveDamaged:
+            return True
+        return False
 
     def _is_over(self, made_at: datetime) -> bool:
         return self._clock.now() - made_at >= self._rules.grace

@@ -72,7 +72,7 @@ def read_checkpoint(store: ObjectStore) -> Checkpoint | None:
     """Return the writer's last word, or None. It is a hint: damaged is as good as none."""
     try:
         return documents.decode(Checkpoint, store.get(names.CHECKPOINT), names.CHECKPOINT)
-    except (ObjectMissing, ArchiveDamaged):
+    except (ObjectMissing, ArchiveDamaged, UsageError):  # a flipped bit may name a key that nobody has
         return None
 
 

@@ -82,7 +82,9 @@ def read_base(link: Link, forgotten: int = 0) -> Base:
 
 def _oldest(source: Source, forgotten: int) -> int:
     """Return the first revision that *source* holds, which no longer holds *forgotten*; 0 if it does."""
-    source.status()
+    status = source.status()
+    if status.head <= forgotten or not status.tells_progress:
+        return 0  # it is another etcd by now; or it may say nothing for minutes
     try:
         next(source.watch(forgotten), None)
     except Compacted as compacted:

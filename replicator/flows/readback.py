@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from replicator.core import frame, objects
 from replicator.core.names import parse_log
 from replicator.core.plan import AtRevision
-from replicator.errors import ArchiveDamaged, KeyMissing, ObjectMissing, ReplicatorError, StoreUnavailable
+from replicator.errors import ArchiveDamaged, ObjectMissing, ReplicatorError, StoreUnavailable, UsageError
 from replicator.flows.restore import restore
 from replicator.telemetry.metrics import Silent
 
@@ -197,7 +197,7 @@ class Readback:
                 objects.inspect_snapshot(body, stored.name)
         except ObjectMissing:
             return "it is missing"
-        except (ArchiveDamaged, KeyMissing) as damage:
+        except (ArchiveDamaged, UsageError) as damage:  # a flipped bit may name a key that nobody has
             return str(damage)
         return ""
 

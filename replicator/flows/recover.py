@@ -12,7 +12,13 @@ from replicator.core.plan import AtRevision
 from replicator.core.rebase import beyond
 from replicator.core.records import size_bytes
 from replicator.core.state import GapInLog, replay
-from replicator.errors import ArchiveDamaged, StoreUnavailable, TargetNotRestorable
+from replicator.errors import (
+    ArchiveDamaged,
+    ObjectMissing,
+    StoreUnavailable,
+    TargetNotRestorable,
+    UsageError,
+)
 from replicator.flows.restore import restore
 from replicator.flows.spool import Entry
 from replicator.flows.tip import Watermark
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from replicator.core.objects import Segment
+    from replicator.errors import ReplicatorError
     from replicator.flows.tip import Tip
     from replicator.ports import ObjectStore
 
@@ -61,7 +68,9 @@ def _entries(places: Sequence[ObjectStore], log: FilteringBoundLogger) -> Iterat
             try:
                 body = place.get(name)
                 segment = objects.decode_segment(body, name)
-            except (ArchiveDamaged, StoreUnavailable) as damage:
+            except ObjectMissing:  # its owner lives, and has stored it this moment
+                continue
+            except (ArchiveDamaged, StoreUnavailable, UsageError) as damage:
                 _tell(log, name, place, damage)
                 continue
             yield Entry(
@@ -79,7 +88,7 @@ def _tell(
     log: FilteringBoundLogger,
     name: str,
     place: ObjectStore | None,
-    failure: ArchiveDamaged | StoreUnavailable,
+    failure: ReplicatorError,
 ) -> None:
     log.error("spool.damaged", object=name, spool=str(place), cause=str(failure))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from replicator.core import objects
 from replicator.core.frame import digest_of, is_whole
-from replicator.errors import ArchiveDamaged, ObjectMissing, StoreUnavailable
+from replicator.errors import ArchiveDamaged, ObjectMissing, StoreUnavailable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,7 +62,7 @@ class Entry:
             body = self.place.get(str(self.name))
         except ObjectMissing:
             raise self._unreadable("vanished from", "leave the spool's folder to replicator alone") from None
-        except ArchiveDamaged:
+        except (ArchiveDamaged, UsageError):  # or sealed with a key that nobody has, as a flipped bit says
             raise self._unreadable("is damaged in") from None
         if not is_whole(body, self.digest):  # stored like this it would break the log for good
             raise self._unreadable("is damaged in")

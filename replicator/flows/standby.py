@@ -16,7 +16,7 @@ from replicator.core import documents, names
 from replicator.core.documents import Checkpoint
 from replicator.core.documents import Lease as Claim
 from replicator.core.records import Position
-from replicator.errors import ObjectChanged, StoreUnavailable, WriterFenced
+from replicator.errors import ArchiveDamaged, ObjectChanged, StoreUnavailable, UsageError, WriterFenced
 from replicator.flows.lease import SIGNS_PER_SILENCE, Cadence, Lease, Seen, look
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Standby:
         self._stopping = stopping
         self._sign: tuple[str, int, datetime] | bytes | None = None
         self._silent_s = 0.0
+        self._term = 0
         self._looked_at: float | None = None
         self.has_waited = False
 
@@ -98,7 +99,7 @@ class Standby:
                         return lease
                     continue
                 self._announce(seen)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, ArchiveDamaged, UsageError) as error:  # damaged on its way, perhaps
                 if not patiently and not self.has_waited:
                     raise
                 self._link.log.warning("checkpoint.missed", cause=str(error))
@@ -108,7 +109,9 @@ class Standby:
     def _is_free(self, seen: Seen, poll_s: float) -> bool:
         """Tell whether nobody holds the lease, or its holder has been silent for too long."""
         claim = seen.claim
-        if seen.body is None or (seen.checkpoint is not None and claim is None):
+        # One that is gone since we looked, or can't be read, may be about to be written anew.
+        is_new = seen.body is None and self._sign is None and not seen.is_unreadable
+        if is_new or (seen.checkpoint is not None and claim is None):
             return True
         if claim is not None and self._link.peers.is_gone(claim.process):
             return True
@@ -119,9 +122,10 @@ class Standby:
     def _listen(self, seen: Seen, poll_s: float) -> None:
         """Count for how long the holder has given no sign, while we were looking."""
         claim, checkpoint = seen.claim, seen.checkpoint
-        sign: tuple[str, int, datetime] | bytes | None = seen.body
+        sign: tuple[str, int, datetime] | bytes = seen.body or b""
         if claim is not None and checkpoint is not None:
             sign = (claim.holder, claim.term, checkpoint.written_at)
+            self._term = max(self._term, claim.term)
         now = self._link.clock.monotonic()
         if self._sign is not None and sign != self._sign and not self._rules.may_share:
             raise WriterFenced(
@@ -137,10 +141,12 @@ class Standby:
     def _take(self, seen: Seen) -> Lease | None:
         """Write ourselves into the checkpoint; None if another was quicker."""
         before, link = seen.checkpoint, self._link
+        if seen.is_unreadable:
+            link.store.delete(names.CHECKPOINT)
         claim = Claim(
             holder=link.writer,
             process=link.peers.me(),
-            term=(before.lease.term if before and before.lease else 0) + 1,
+            term=max(self._term, before.lease.term if before and before.lease else 0) + 1,
             silence_s=self._rules.silence_s,
         )
         now = link.clock.now()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from replicator.flows.inbox import GroupCommit
     from replicator.flows.lease import Lease, Standing
     from replicator.flows.link import Link
+    from replicator.flows.open_epoch import Base
     from replicator.flows.readback import Pace
     from replicator.flows.tip import LogEnd, Tip
     from replicator.ports import ObjectStore
@@ -84,6 +85,7 @@ class Term:
         self._persistence = Persistence(link, self._ending, lease)
         self._housekeeping = Housekeeping(link.store, rules.housekeeping, link.clock, link.log)
         self._follower: Follower | None = None
+        self._etcd_lost_at: float | None = None
         self._inbox: Inbox | None = None
         self._spool: Spool | None = None
         self._standing: Callable[[], Standing | None] = lambda: None
@@ -142,8 +144,11 @@ class Term:
             try:
                 forgotten = tip.watermark.revision if reason == "compacted" else 0
                 base = read_base(self._link, forgotten)
+                self._etcd_lost_at = None
+                reason = _reason(reason, base, tip)
                 return open_epoch(self._link, self._persistence, base, tip.archive_id, reason, tip)
             except SourceUnavailable as error:
+                self._etcd_lost_at = self._etcd_lost_at or self._link.clock.monotonic()
                 self._link.log.warning("source.unavailable", cause=str(error), retry_in_s=_RETRY_S)
                 self._ending.wait(_RETRY_S)
         return None
@@ -248,8 +253,17 @@ class Term:
 
     def _yield_if_cut_off(self) -> None:
         lost_s = self._follower.lost_for_s() if self._follower is not None else 0.0
+        if self._etcd_lost_at is not None:
+            lost_s = self._link.clock.monotonic() - self._etcd_lost_at
         if self._lease.has_standby and lost_s > self._rules.yield_after_s:
             raise LeaseYielded("etcd is out of reach, and another writer stands by")
+
+
+def _reason(reason: str, base: Base, tip: Tip) -> str:
+    """Return why the epoch after *tip*'s is opened: etcd may be another one than when its history broke."""
+    if base.status.cluster_id != tip.epoch.cluster_id:
+        return "cluster_changed"
+    return "rewound" if base.status.head < tip.watermark.revision else reason
 
 
 def _standing(tip: Tip, end: LogEnd) -> Standing:
