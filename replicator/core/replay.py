@@ -12,6 +12,8 @@ from replicator.core.state import replay
 from replicator.errors import ArchiveDamaged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from replicator.core.names import PieceName, SnapshotName
     from replicator.core.objects import Header, Segment, SegmentFooter, Snapshot, SnapshotFooter
     from replicator.core.plan import Target
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class HoleInLog(ArchiveDamaged):
-    """A piece of the log isn't there, though later ones are."""
+    """A piece of the log isn't there, though later ones are: what follows *revision*."""
+
+    def __init__(self, message: str, revision: int) -> None:
+        super().__init__(message, hint=DAMAGE_HINT)
+        self.revision = revision
 
 
 class Replay:
@@ -47,7 +53,7 @@ class Replay:
         self.footer: SegmentFooter | SnapshotFooter = snapshot.footer
         self.tail_bytes = 0
         self.anchor = snapshot.footer.anchor(snapshot.digest)
-        self._stray_ends: set[int] = set()
+        self._strays: set[tuple[int, str]] = set()
 
     @property
     def is_complete(self) -> bool:
@@ -55,6 +61,10 @@ class Replay:
         known = self.footer.through_revision, self.footer.observed_through
         is_covered = not isinstance(self._target, Latest) and not is_after(self._target, *known)
         return self.following is not None or is_covered
+
+    def pass_over(self, strays: Iterable[tuple[int, str]]) -> None:
+        """Take note of strays by where each ends, and its SHA-256: what follows one is one too."""
+        self._strays.update(strays)
 
     def take(self, name: PieceName, segment: Segment) -> None:
         """Fold in what of *segment*, one of the piece *name*, lies at or before the target.
@@ -93,9 +103,9 @@ class Replay:
     def _passes_over(self, after: int, segment: Segment) -> bool:
         """Tell whether *segment* is behind us, or goes on from a stale writer's that is; note its end."""
         state = self.state.revision
-        if after == state or (after > state and after not in self._stray_ends):
+        if after == state or (after > state and (after, segment.footer.previous) not in self._strays):
             return False
-        self._stray_ends.add(segment.footer.last_revision)
+        self._strays.add((segment.footer.last_revision, segment.digest))
         return True
 
     def _continues(self, name: PieceName, after: int, segment: Segment) -> None:
@@ -103,7 +113,7 @@ class Replay:
             raise HoleInLog(
                 f"the segment after revision {self.state.revision} of epoch {self._epoch} is missing: "
                 f"the next one is {name}",
-                hint=DAMAGE_HINT,
+                self.state.revision,
             )
         if segment.footer.previous != self.anchor:
             raise ArchiveDamaged(

@@ -15,10 +15,10 @@ from replicator.core.records import Position
 from replicator.core.replay import HoleInLog, Replay
 from replicator.errors import ArchiveDamaged, ObjectMissing, TargetNotRestorable
 from replicator.flows.fetch import Unreadable, fetch
-from replicator.flows.open_archive import open_archive, pieces, snapshots, thinned_through
+from replicator.flows.open_archive import log, open_archive, pieces, snapshots, thinned_through
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
 
     from replicator.core.documents import Archive, Epoch
@@ -107,13 +107,17 @@ def restore(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What a restore reads from: one epoch of an opened archive, without merged objects found *spoilt*."""
+    """What a restore reads from: one epoch of an opened archive, without merged objects found *spoilt*.
+
+    *strays* are segments of stale writers that a snapshot lies within: their ends, and their SHA-256.
+    """
 
     store: ObjectStore
     opened: Opened
     span: Span
     on_damaged: Callable[[ArchiveDamaged], None] | None
     spoilt: set[MergedName] = field(default_factory=set)
+    strays: set[tuple[int, str]] = field(default_factory=set)
 
     @property
     def number(self) -> int:
@@ -151,6 +155,7 @@ def _restore(source: _Source, target: Target) -> Restored:
             known = max(known, spoilt.name.last)
         except HoleInLog as hole:
             last: ArchiveDamaged = hole
+            source.strays.update(_strays_across(source, hole.revision))
         except _Vanished as vanished:
             last = ArchiveDamaged(f"{vanished} vanished while it was needed", hint="try again")
             known = max(known, vanished.revision + 1)
@@ -166,6 +171,7 @@ def _attempt(source: _Source, target: Target, known: int) -> Restored:
     while (start := _start(source, target, plan, is_first=plan.snapshot == names[0])) is None:
         names.remove(plan.snapshot)
         plan = choose_snapshot(target, source.span, names)
+    start.pass_over(source.strays)
     replay = _replay(source, target, plan, start)
     reach = _reach(source.opened, source.span, replay)
     if not replay.is_complete:
@@ -179,6 +185,19 @@ def _attempt(source: _Source, target: Target, known: int) -> Restored:
         reach=reach,
         snapshot_revision=plan.snapshot.revision,
     )
+
+
+def _strays_across(source: _Source, revision: int) -> Iterator[tuple[int, str]]:
+    """Yield the segments that start before *revision*, where one of the log ends, and reach beyond it."""
+    for name in log(source.store, source.number):
+        if name.after >= revision:
+            return
+        try:
+            segment = objects.decode_segment(source.store.get(str(name)), str(name))
+        except (ObjectMissing, ArchiveDamaged):
+            continue
+        if segment.footer.last_revision > revision:
+            yield segment.footer.last_revision, segment.digest
 
 
 def _start(source: _Source, target: Target, plan: Plan, *, is_first: bool) -> Replay | None:

@@ -247,7 +247,7 @@ class EpochWalk:
             if not self._is_excused():
                 name = LogName(self._number, replay.state.revision)
                 self._breaks.tell(
-                    HoleInLog(f"{name} is missing: the history goes on to revision {following}")
+                    HoleInLog(f"{name} is missing: the history goes on to revision {following}", name.after)
                 )
         elif end is not None:
             self._fit_to_next(replay)

@@ -32,6 +32,14 @@ def test_whatever_befalls_the_writers_the_archive_is_one_true_history(first) -> 
             raise AssertionError(f"seed {seed}: {failure!r} after {world.faults}") from failure
 
 
+@pytest.mark.parametrize("seed", [10227, 125542])
+def test_a_schedule_that_once_went_wrong_stays_right(seed) -> None:
+    """A snapshot behind a stray, and strays on both sides of a snapshot: both left no way to the log's end."""
+    world = World(seed)
+    played(world)
+    judge(world)
+
+
 def test_a_schedule_is_its_seed() -> None:
     one, two = World(7), World(7)
     played(one)
