@@ -34,7 +34,7 @@ def test_whatever_befalls_the_writers_the_archive_is_one_true_history(first) -> 
 
 @pytest.mark.parametrize("seed", [10227, 125542])
 def test_a_schedule_that_once_went_wrong_stays_right(seed) -> None:
-    """A snapshot behind a stray, and strays on both sides of a snapshot: both left no way to the log's end."""
+    """A snapshot behind a stray; strays on both sides of a snapshot: neither left a way to the log's end."""
     world = World(seed)
     played(world)
     judge(world)
