@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
+from replicator.apisix.texts import yaml_string
+from replicator.apisix.yaml_text import (
+    NotEditable,
+    Path,
+    Piece,
+    cut,
+    digest,
+    find,
+    grafted,
+    is_null,
+    parse,
+    piece,
+)
 from replicator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
+
+Provider: TypeAlias = Literal["yaml", "json"]
 
 SHARED: Final = (
     ("apisix", "data_encryption"),
@@ -22,7 +35,6 @@ SHARED: Final = (
     ("apisix", "normalize_uri_like_servlet"),
     ("apisix", "extra_lua_path"),
     ("apisix", "extra_lua_cpath"),
-    ("nginx_config", "envs"),
     ("plugins",),
     ("stream_plugins",),
     ("plugin_attr",),
@@ -31,15 +43,19 @@ SHARED: Final = (
 )
 """What a data plane must have like its control plane, or it reads the same resources in another way."""
 
+ENVIRONMENT: Final = ("nginx_config", "envs")
+"""The variables that `$env://` may name: the node keeps its own, and gets the control plane's."""
+
 _ROLES: Final = ("traditional", "control_plane", "data_plane")
-_HINT: Final = "APISIX must be able to start with it: apisix test"
+_HINT: Final = "APISIX must be able to start with it: `apisix test`"
+_OWN: Final = "the gateway's config.yaml"
+_THEIRS: Final = "the control plane's config.yaml"
 
 
-def standalone_config(own: bytes, shared: bytes | None, provider: Literal["yaml", "json"]) -> bytes:
+def standalone_config(own: bytes, shared: bytes | None, provider: Provider) -> bytes:
     """Return the node's configuration *own*, turned to take its resources from the standalone file.
 
-    All that isn't changed stays as it is written: comments, quotes, ``${{VARIABLES}}``, and scalars that
-    other parsers would read in another way than APISIX's does.
+    What isn't changed keeps its bytes: comments, quotes, ``${{VARIABLES}}``, numbers.
 
     Args:
         own: The node's config.yaml.
@@ -47,74 +63,89 @@ def standalone_config(own: bytes, shared: bytes | None, provider: Literal["yaml"
         provider: What reads the file: `config_provider`.
 
     Raises:
-        UsageError: One of them is no configuration of APISIX. No message quotes it: it holds keys.
+        UsageError: One of them is no configuration of APISIX, or *own* takes its resources from a file
+            already. No message quotes it: it holds keys.
     """
-    document = _document(own, "the gateway's config.yaml")
-    deployment = _section(document, "deployment", "the gateway's config.yaml")
-    role = deployment.get("role", "traditional")
-    if role not in _ROLES:
-        raise UsageError(
-            "the gateway's config.yaml has a deployment.role that APISIX doesn't know",
-            hint=f"one of {', '.join(_ROLES)}",
-        )
+    try:
+        text, root = _read(own)
+        _check(root)
+    except NotEditable as error:
+        raise UsageError(f"{_OWN} can't be used: {error}", hint=_HINT) from None
+    taken: list[tuple[Path, Piece]] = []
     if shared is not None:
-        _take_over(document, _document(shared, "the instance archive's config.yaml"))
-    deployment["role"] = "data_plane"
-    deployment["role_data_plane"] = {"config_provider": provider}
-    text = io.BytesIO()
-    _yaml().dump(document, text)
-    return text.getvalue()
+        try:
+            taken = list(_taken_over(root, *_read(shared)))
+        except NotEditable as error:
+            raise UsageError(f"{_THEIRS} can't be used: {error}", hint=_HINT) from None
+    turns = [
+        (("deployment", "role"), piece("role", "data_plane")),
+        (("deployment", "role_data_plane", "config_provider"), piece("config_provider", provider)),
+    ]
+    try:
+        return grafted(text, taken + turns).encode()
+    except NotEditable as error:
+        raise UsageError(f"{_OWN} can't be turned to a file: {error}", hint=_HINT) from None
 
 
-def check_config(own: bytes) -> None:
-    """Raise what `standalone_config` would, before there is need of it.
+def is_standalone(own: bytes) -> bool:
+    """Tell whether *own* makes a gateway take its resources from a file, or leaves etcd by another way.
 
     Raises:
-        UsageError: *own* is no configuration of APISIX.
+        UsageError: It is no configuration of APISIX.
     """
-    standalone_config(own, None, "yaml")
-
-
-def _take_over(document: Any, shared: Mapping[str, Any]) -> None:
-    for path in SHARED:
-        *sections, name = path
-        theirs: Any = shared
-        for section in sections:
-            theirs = theirs.get(section) if isinstance(theirs, dict) else None
-        if not isinstance(theirs, dict) or name not in theirs:
-            continue
-        mine = document
-        for section in sections:
-            mine = _section(mine, section, "the gateway's config.yaml")
-        mine[name] = theirs[name]
-
-
-def _section(document: Any, name: str, what: str) -> Any:
-    """Return the mapping *name* of *document*, made if there is none."""
-    if document.get(name) is None:
-        document[name] = {}
-    section = document[name]
-    if not isinstance(section, dict):
-        raise UsageError(f"{what} has a {name} that is no mapping", hint=_HINT)
-    return section
-
-
-def _document(text: bytes, what: str) -> Any:
     try:
-        document = _yaml().load(text)
-    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError):
-        raise UsageError(f"{what} is no YAML", hint=_HINT) from None
-    if document is None:  # APISIX's defaults hold
-        document = _yaml().load(b"{}\n")
-        document.fa.set_block_style()
-    if not isinstance(document, dict):
-        raise UsageError(f"{what} is no mapping", hint=_HINT)
-    return document
+        return _provider(_read(own)[1]) not in ("", "etcd")
+    except NotEditable as error:
+        raise UsageError(f"{_OWN} can't be used: {error}", hint=_HINT) from None
 
 
-def _yaml() -> YAML:
-    yaml = YAML()  # keeps what it reads as it is written
-    yaml.preserve_quotes = True
-    yaml.width = 1 << 30
-    yaml.allow_duplicate_keys = True
-    return yaml
+def _read(body: bytes) -> tuple[str, Node | None]:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise NotEditable("it is no UTF-8") from None
+    return text, parse(text)
+
+
+def _check(root: Node | None) -> None:
+    role = _scalar(root, ("deployment", "role"), "traditional")
+    if role not in _ROLES and "${{" not in role:
+        raise NotEditable(f"its deployment.role is none of {', '.join(_ROLES)}")
+    if _provider(root) not in ("", "etcd"):
+        raise NotEditable("it takes its resources from a file already: put back the one that names etcd")
+
+
+def _provider(root: Node | None) -> str:
+    """Return what gives this role its configuration; empty if that isn't said."""
+    role = _scalar(root, ("deployment", "role"), "traditional")
+    return _scalar(root, ("deployment", f"role_{role}", "config_provider"), "")
+
+
+def _scalar(root: Node | None, path: Path, default: str) -> str:
+    entry = find(root, path)
+    if entry is None or is_null(entry[1]):
+        return default
+    if not isinstance(entry[1], ScalarNode):
+        raise NotEditable(f"its {'.'.join(path)} is no text")
+    return str(entry[1].value)
+
+
+def _taken_over(root: Node | None, text: str, theirs: Node | None) -> Iterator[tuple[Path, Piece]]:
+    """Yield what the node must have of *theirs*, and has in another way or not at all."""
+    for path in SHARED:
+        entry, mine = find(theirs, path), find(root, path)
+        if entry is None or is_null(entry[1]):  # APISIX's default holds there, and the node's word here
+            continue
+        if mine is None or digest(mine[1]) != digest(entry[1]):
+            yield path, cut(text, entry)
+    names, mine_too = _names(theirs), _names(root)
+    if more := [name for name in names if name not in mine_too]:
+        values = ", ".join(yaml_string(name) for name in [*mine_too, *more])
+        yield ENVIRONMENT, piece(ENVIRONMENT[-1], f"[{values}]")
+
+
+def _names(root: Node | None) -> list[str]:
+    entry = find(root, ENVIRONMENT)
+    if entry is None or not isinstance(entry[1], SequenceNode):
+        return []
+    return [str(name.value) for name in entry[1].value if isinstance(name, ScalarNode)]
