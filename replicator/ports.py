@@ -84,7 +84,7 @@ class Home(Protocol):
 
 
 class Gateway(Protocol):
-    """The gateway that an agent turns. All methods but `config` may raise GatewayFailed."""
+    """The gateway that an agent turns. All methods but `config` and `trial` may raise GatewayFailed."""
 
     def config(self) -> bytes:
         """Return the bytes of its config.yaml.
@@ -99,8 +99,27 @@ class Gateway(Protocol):
     def reload(self) -> None:
         """Let it read that anew."""
 
-    def await_ready(self) -> None:
-        """Wait until it says that it has its configuration."""
+    def await_ready(self) -> bool:
+        """Wait until it says that it has its configuration; False if nobody wants to wait any more."""
+
+    def trial(self) -> None:
+        """Look whether it could be turned; nothing is changed.
+
+        Raises:
+            UsageError: Its config.yaml can't be replaced, or there is no such reload command.
+        """
+
+
+class ControlPlane(Protocol):
+    """The etcd that a gateway lives on."""
+
+    def probe(self) -> bool:
+        """Tell whether it holds a key under the prefix, by a linearizable read.
+
+        Raises:
+            SourceUnavailable: It doesn't answer, or refuses us.
+            UsageError: It can't be asked: a TLS file can't be read, say.
+        """
 
 
 class Target(Protocol):

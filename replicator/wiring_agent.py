@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,8 @@ from replicator.flows.tail import Tail
 from replicator.wiring import source, store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import FilteringBoundLogger
 
     from replicator.apisix import Options
@@ -53,8 +56,13 @@ def resource_file(settings: Settings) -> ResourceFile:
     return ResourceFile(Path(settings.agent.resource_file))
 
 
-def gateway_switch(settings: Settings, home: Home, log: FilteringBoundLogger) -> Switch:
-    """Return what turns the gateway that *settings* describe."""
+def gateway_switch(
+    settings: Settings,
+    home: Home,
+    log: FilteringBoundLogger,
+    is_ending: Callable[[], bool] = lambda: False,
+) -> Switch:
+    """Return what turns the gateway that *settings* describe; once *is_ending*, it waits no more for it."""
     agent = settings.agent
     options = GatewayOptions(
         config_file=Path(agent.config_file),
@@ -65,7 +73,7 @@ def gateway_switch(settings: Settings, home: Home, log: FilteringBoundLogger) ->
     )
     provider: Literal["json", "yaml"] = "json" if agent.resource_file.endswith(".json") else "yaml"
     return Switch(
-        LocalGateway(options),
+        LocalGateway(options, is_ending),
         home,
         lambda own: standalone_config(own, None, provider),
         SystemClock(),
@@ -87,14 +95,15 @@ def agent(settings: Settings, options: Options, home: Home, log: FilteringBoundL
             chosen.hold_down.total_seconds(),
         ),
         follow_interval_s=chosen.follow_interval.total_seconds(),
+        probe_interval_s=chosen.probe_interval.total_seconds(),
         max_age=chosen.max_age,
         may_be_stale=chosen.when_stale == "serve",
     )
     clock = SystemClock()
-    health = Health(source(settings.etcd), chosen.probe_interval.total_seconds(), clock)
+    ending = threading.Event()
     parts = Parts(
         resource_copy(settings, options, home, log),
-        gateway_switch(settings, home, log) if chosen.reload else None,
-        health,
+        gateway_switch(settings, home, log, ending.is_set) if chosen.reload else None,
+        Health(source(settings.etcd), rules.probe_interval_s, clock),
     )
-    return Agent(parts, home, rules, clock, log)
+    return Agent(parts, home, rules, clock, log, ending=ending)

@@ -74,6 +74,31 @@ class EtcdSource:
             self._pass_on()
         raise _together(failures)
 
+    def probe(self) -> bool:
+        """Tell whether etcd holds a key under the prefix, by a linearizable read.
+
+        The connection that stands is used as long as it works: a handshake and a login for each question would
+        cost a cluster with many gateways more than the questions do.
+
+        Raises:
+            SourceUnavailable: No endpoint answers, or etcd refuses us.
+            UsageError: As `status` does.
+        """
+        connection = self._connection
+        if connection is None:
+            self.status()
+            return self._has_key(_LAST_PATIENCE_S)
+        try:
+            with self._failing(connection):
+                return self._has_key(_PATIENCE_S)
+        except SourceUnavailable:
+            self.status()
+            return self._has_key(_LAST_PATIENCE_S)
+
+    def _has_key(self, patience_s: float) -> bool:
+        bounds = {"key": self._prefix, "range_end": end_of(self._prefix)}
+        return bool(self._range(patience_s, **bounds, limit=1, keys_only=True).kvs)
+
     def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
         """Yield all keys under the prefix as of *revision*, in byte order, page by page.
 

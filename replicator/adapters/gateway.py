@@ -6,17 +6,19 @@ import errno
 import hashlib
 import http.client
 import os
+import shutil
 import signal
 import subprocess
-import tempfile
+import threading
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from replicator.adapters.clock import SystemClock
+from replicator.adapters.files import sync_directory
 from replicator.adapters.output_file import write_file
 from replicator.errors import GatewayFailed, UsageError
 
@@ -27,8 +29,12 @@ _POLL_S = 0.5
 _TOLD_BYTES = 400
 _OK = 200
 
-# A file that is mounted by itself can't be renamed over; nor can one in a folder that only root may write to.
-_NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+# The gateway is asked directly, whatever proxy the environment names.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+# A file that is mounted by itself can't be renamed over (EBUSY); and only root can give a new one to the owner
+# of the old (EPERM).
+_NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM)
 
 
 class ResourceFile:
@@ -110,52 +116,69 @@ class LocalGateway:
             ) from None
 
     def reload(self) -> None:
-        """Run the reload command to its end."""
+        """Run the reload command to its end; it is killed with all that it has started if that takes too long."""
         command, timeout_s = self._options.reload, self._options.reload_timeout_s
-        with tempfile.TemporaryFile() as output:
-            try:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-                )
-            except OSError as error:
-                raise GatewayFailed(
-                    f"the reload command can't be started: {command[0]}: {error.strerror}",
-                    hint="see agent.reload",
-                ) from None
-            try:
-                code = process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                _end(process)
-                raise GatewayFailed(
-                    f"the reload command took longer than {timeout_s:g} s, and was killed",
-                    hint="see agent.reload_timeout",
-                ) from None
-            if code:
-                raise GatewayFailed(
-                    f"the reload command ended with {code}: {_tail(output)}",
-                    hint="see the gateway's error.log",
-                )
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise GatewayFailed(
+                f"the reload command can't be started: {command[0]}: {error.strerror}",
+                hint="see agent.reload",
+            ) from None
+        said = _Listener(process)
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise GatewayFailed(
+                f"the reload command took longer than {timeout_s:g} s, and was killed: {said.tail()}",
+                hint="see agent.reload_timeout",
+            ) from None
+        if code:
+            raise GatewayFailed(
+                f"the reload command ended with {code}: {said.tail()}", hint="see the gateway's error.log"
+            )
 
-    def await_ready(self) -> None:
-        """Wait until the gateway says that it has its configuration."""
+    def await_ready(self) -> bool:
+        """Wait until the gateway says that it has its configuration; False if nobody wants to wait any more."""
         if not self._options.ready:
-            return
+            return True
         clock = SystemClock()
-        deadline, said = clock.monotonic() + self._options.ready_timeout_s, ""
-        while clock.monotonic() < deadline and not self._is_ending():
+        deadline, said = clock.monotonic() + self._options.ready_timeout_s, "it wasn't asked"
+        while clock.monotonic() < deadline:
+            if self._is_ending():
+                return False
             said = self._answer()
             if not said:
-                return
+                return True
             clock.sleep(_POLL_S)
         raise GatewayFailed(
             f"the gateway wasn't ready within {self._options.ready_timeout_s:g} s: {said}",
             hint="see the gateway's error.log",
         )
 
+    def trial(self) -> None:
+        """Look whether config.yaml can be replaced, and whether there is a reload command."""
+        path = Path(os.path.realpath(self._options.config_file))
+        if not os.access(path, os.W_OK) and not os.access(path.parent, os.W_OK):
+            raise UsageError(
+                f"the gateway's {path} can't be replaced: neither it nor its folder can be written to",
+                hint="run the agent as a user who may; a ConfigMap is read-only: copy it to a volume first",
+            )
+        command = self._options.reload
+        if command and shutil.which(command[0]) is None:
+            raise UsageError(f"there is no reload command {command[0]}", hint="see agent.reload")
+
     def _answer(self) -> str:
         """Return what is wrong with the gateway's answer; nothing if it is ready."""
         try:
-            with urllib.request.urlopen(self._options.ready, timeout=_POLL_S * 4) as answer:  # noqa: S310 (http)
+            with _OPENER.open(self._options.ready, timeout=_POLL_S * 4) as answer:
                 return "" if answer.status == _OK else f"it answered {answer.status}"
         except urllib.error.HTTPError as error:
             return f"it answered {error.code}"
@@ -164,31 +187,30 @@ class LocalGateway:
 
 
 def _replace(path: Path, body: bytes) -> None:
-    before = path.stat()
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=_scratch(path))
+    """Rename a new file over *path*, or write into it where that can't be, or would change its owner."""
+    if not os.access(path.parent, os.W_OK):
+        _overwrite(path, body)
+        return
+    scratch = path.with_name(f".{path.name}.replicator")  # what a kill leaves there, the next switch removes
+    scratch.unlink(missing_ok=True)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600), "wb") as file:
             file.write(body)
-            os.fchmod(file.fileno(), before.st_mode & 0o7777)
-            with suppress(PermissionError):  # whoever isn't root keeps its own
-                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            before = path.stat()
+            os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            shutil.copystat(path, scratch)  # mode, and extended attributes such as SELinux's
+            os.utime(file.fileno())
             file.flush()
             os.fsync(file.fileno())
-        try:
-            Path(name).rename(path)
-        except OSError as error:
-            if error.errno not in _NO_RENAME:
-                raise
-            _overwrite(path, body)
+        scratch.rename(path)
+    except OSError as error:
+        if error.errno not in _NO_RENAME:
+            raise
+        _overwrite(path, body)
     finally:
-        Path(name).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
     with suppress(OSError):
-        _sync_folder(path.parent)
-
-
-def _scratch(path: Path) -> Path | None:
-    """Return the folder for a scratch file: the file's own if it may be written to."""
-    return path.parent if os.access(path.parent, os.W_OK) else None
+        sync_directory(path.parent)
 
 
 def _overwrite(path: Path, body: bytes) -> None:
@@ -199,24 +221,30 @@ def _overwrite(path: Path, body: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _tail(output: IO[bytes]) -> str:
-    output.seek(0, os.SEEK_END)
-    output.seek(max(0, output.tell() - _TOLD_BYTES))
-    text = output.read().decode(errors="replace").strip()
-    return (
-        " ".join("".join(char if char.isprintable() else " " for char in text).split()) or "it said nothing"
-    )
+class _Listener(threading.Thread):
+    """Keeps the end of what a command says; it must be read, or the command would wait."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(name="reload", daemon=True)
+        self._stream = process.stdout
+        self._end = b""
+        self.start()
+
+    def run(self) -> None:
+        """Read until nobody can say any more."""
+        assert self._stream is not None  # noqa: S101 (a pipe was asked for)
+        with self._stream as stream:
+            while chunk := stream.read1(_TOLD_BYTES):
+                self._end = (self._end + chunk)[-_TOLD_BYTES:]
+
+    def tail(self) -> str:
+        """Return the end on one line; what the command has left running may go on to speak, unheard."""
+        self.join(_POLL_S)
+        text = "".join(char if char.isprintable() else " " for char in self._end.decode(errors="replace"))
+        return " ".join(text.split()) or "it said nothing"

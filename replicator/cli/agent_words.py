@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from replicator.flows.agent_told import AgentTold
     from replicator.flows.copy import CopyTold
-    from replicator.flows.switch import Journal
+    from replicator.flows.journal import Journal
 
 _MODES = {"etcd": "etcd", "standalone": "its file (standalone)"}
 

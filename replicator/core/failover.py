@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 Mode: TypeAlias = Literal["etcd", "standalone"]
 
-_LONGEST_FACTOR: Final = 16
+_DOUBLINGS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Situation:
         is_pinned: Whether somebody has turned it to the file by hand: it stays there until they turn it back.
         unusable: Why the file can't be served, in words; empty if it can.
         distrust: Why an etcd that answers isn't trusted with the gateway; empty if it is.
+        again: Why the gateway must be turned once more to what it runs on; empty if it mustn't.
     """
 
     mode: Mode
@@ -51,11 +52,15 @@ class Situation:
     is_pinned: bool = False
     unusable: str = ""
     distrust: str = ""
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done: *to* is the mode to turn to, None for staying; *why* is for people."""
+    """What is to be done: *to* is the mode to turn to, None for staying; *why* is for people.
+
+    To turn it to the mode that it has lets it read its config.yaml once more.
+    """
 
     to: Mode | None
     why: str
@@ -70,6 +75,7 @@ def decide(rules: FailoverRules, now: Situation) -> Decision:
     | etcd | failed for `failover_after_s` | unusable | stay, and say so |
     | standalone | well for `failback_after_s`, and trusted | | etcd |
     | standalone | well, not trusted | | stay, and say so |
+    | any | on no way back, and it may not run on what its config.yaml says | | the same mode again |
     | any | anything else | | stay |
 
     Nothing happens while paused or within the hold-down; a pinned gateway stays on its file.
@@ -87,15 +93,19 @@ def decide(rules: FailoverRules, now: Situation) -> Decision:
 
 def hold_down_s(rules: FailoverRules, undone: int) -> float:
     """Return the least time between two switches after *undone* ones in a row that were undone."""
-    return float(rules.hold_down_s * min(2**undone, _LONGEST_FACTOR))
+    return float(rules.hold_down_s * 2 ** min(undone, _DOUBLINGS))
 
 
 def _wanted(rules: FailoverRules, now: Situation) -> Decision:
     if now.mode == "etcd":
-        return _failover(rules, now)
-    if now.is_pinned:
-        return Decision(None, "turned to the file by hand")
-    return _failback(rules, now)
+        wanted, is_on_its_way = _failover(rules, now), False
+    elif now.is_pinned:
+        wanted, is_on_its_way = Decision(None, "turned to the file by hand"), False
+    else:
+        wanted, is_on_its_way = _failback(rules, now), now.healthy_s > 0 and not now.distrust
+    if wanted.to is None and now.again and not is_on_its_way:
+        return Decision(now.mode, now.again)
+    return wanted
 
 
 def _failover(rules: FailoverRules, now: Situation) -> Decision:

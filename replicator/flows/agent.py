@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from replicator.errors import GatewayFailed, Refused, ReplicatorError, UsageErro
 from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Reply, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from structlog.typing import FilteringBoundLogger
@@ -28,6 +31,10 @@ _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
 _REHEARSE_EACH_S = 10.0
 
+# How often it is tried whether the gateway could be turned, and how long after a try that failed the next one is.
+_REHEARSE_EACH_S = 30.0
+_RETRY_AFTER_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRules:
@@ -36,12 +43,14 @@ class AgentRules:
     Attributes:
         failover: When the gateway is turned.
         follow_interval_s: How often the archive is asked for news.
+        probe_interval_s: How often etcd is probed.
         max_age: How old the configuration may be.
         may_be_stale: Whether a gateway is turned to a file that is older.
     """
 
     failover: FailoverRules
     follow_interval_s: float
+    probe_interval_s: float
     max_age: timedelta
     may_be_stale: bool
 
@@ -70,6 +79,7 @@ class Agent:
         rules: How to decide.
         clock: For the ages.
         log: Hears of decisions.
+        ending: Set by `stop`; whoever waits for the gateway looks at it.
     """
 
     def __init__(
@@ -79,14 +89,16 @@ class Agent:
         rules: AgentRules,
         clock: Clock,
         log: FilteringBoundLogger,
+        *,
+        ending: threading.Event | None = None,
     ) -> None:
         self._copy, self._switch, self._health = parts.copy, parts.switch, parts.health
         self._home, self._rules, self._clock, self._log = home, rules, clock, log
-        self._ending = threading.Event()
+        self._ending = ending or threading.Event()
         self._failure: BaseException | None = None
         self._outlook = self._trouble = ""
         self._was_stale = False
-        self._told_at, self._rehearse_at = -_STATUS_EACH_S, -_REHEARSE_EACH_S
+        self._told_at = self._try_at = self._rehearse_at = -math.inf
         self._ended_at = self._since_the_last_switch()
 
     def stop(self) -> None:
@@ -99,80 +111,84 @@ class Agent:
         Raises:
             UsageError: The home can't be read or written.
         """
-        following = threading.Thread(target=self._follow, name="copy", daemon=True)
-        following.start()
-        self._health.start()
-        self._tell()
+        threads = [
+            self._thread("copy", self._copy.step, self._rules.follow_interval_s),
+            self._thread("health", self._health.probe, self._rules.probe_interval_s),
+        ]
         self._log.info("agent.started", mode=self._mode)
         try:
             while not self._ending.wait(_BEAT_S):
-                self._turn_if_need_be()
-                self._answer()
-                self._tell()
+                self._beat()
         finally:
             self._ending.set()
-            self._health.finish()
-            following.join(_STATUS_EACH_S)
-            self._tell(is_last=True)
+            for thread in threads:  # one may hang in a store or an etcd that doesn't answer
+                thread.join(_STATUS_EACH_S)
+            with suppress(UsageError):
+                self._tell(is_last=True)
         if self._failure is not None:
             raise self._failure
         self._log.info("agent.stopped", mode=self._mode)
 
-    def _follow(self) -> None:
+    def _thread(self, name: str, step: Callable[[], None], each_s: float) -> threading.Thread:
+        """Start a thread that takes a *step* each so many seconds; a bug in it ends the agent."""
+
+        def run() -> None:
+            try:
+                while not self._ending.is_set():
+                    step()
+                    self._ending.wait(each_s)
+            except BaseException as failure:  # noqa: BLE001 (raised again by `run`)
+                self._failure = failure
+                self._ending.set()
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _beat(self) -> None:
+        """Do what is due. What fails is told, and tried again: a full disk is no reason to leave the gateway."""
         try:
-            while not self._ending.is_set():
-                self._copy.step()
-                self._ending.wait(self._rules.follow_interval_s)
-        except BaseException as failure:  # noqa: BLE001 (raised again by `run`)
-            self._failure = failure
-            self._ending.set()
+            self._turn_if_need_be()
+            self._answer()
+            self._tell()
+        except ReplicatorError as error:
+            self._try_at = self._clock.monotonic() + _RETRY_AFTER_S
+            self._note_trouble(str(error))
+
+    def _note_trouble(self, trouble: str) -> None:
+        if trouble and trouble != self._trouble:
+            self._log.error("agent.troubled", cause=trouble)
+        self._trouble = trouble
 
     @property
     def _mode(self) -> Mode:
         return self._switch.journal.mode if self._switch is not None else "etcd"
 
     def _turn_if_need_be(self) -> None:
-        if self._switch is None:
+        switch, now = self._switch, self._clock.monotonic()
+        if switch is None or now < self._try_at:
             return
-        try:
-            if self._switch.journal.to is not None:
-                self._switch.resume()
-                self._ended_at = self._clock.monotonic()
-                return
-            self._heal(self._switch)
-            self._rehearse(self._switch)
-            decision = decide(self._rules.failover, self._situation(self._switch))
-            self._say_outlook(decision.why)
-            if decision.to is not None:
-                self._turn(self._switch, decision.to, decision.why)
-        except ReplicatorError as error:
-            if self._trouble != str(error):
-                self._log.error("agent.troubled", cause=str(error))
-            self._trouble = str(error)
-
-    def _rehearse(self, switch: Switch) -> None:
-        """See now and then that the gateway could be turned: an outage is a bad moment to find out."""
-        now = self._clock.monotonic()
-        if now < self._rehearse_at:
+        if switch.journal.to is not None:
+            switch.resume()
+            self._ended_at = self._clock.monotonic()
             return
-        switch.rehearse()
-        self._rehearse_at, self._trouble = now + _REHEARSE_EACH_S, ""
+        decision = decide(self._rules.failover, self._situation(switch))
+        self._say_outlook(decision.why)
+        if decision.to is not None:
+            self._turn(switch, decision.to, decision.why)
+        if now >= self._rehearse_at:
+            switch.rehearse()
+            self._note_trouble("")
+            self._rehearse_at = now + _REHEARSE_EACH_S
 
-    def _heal(self, switch: Switch) -> None:
-        """Turn a container that was made anew, and has its original config.yaml again, to its file again."""
-        held_s = hold_down_s(self._rules.failover, switch.journal.undone)
-        may_turn = not switch.journal.is_paused and self._clock.monotonic() - self._ended_at >= held_s
-        if may_turn and switch.is_undone():
-            self._turn(switch, "standalone", "config.yaml is the original again, and etcd isn't back")
-
-    def _turn(self, switch: Switch, to: Mode, why: str, *, is_forced: bool = False) -> bool:
+    def _turn(
+        self, switch: Switch, to: Mode, why: str, *, is_forced: bool = False, is_pinned: bool = False
+    ) -> bool:
         try:
-            return switch.turn(to, why, is_forced=is_forced)
-        except UsageError as error:
-            switch.fail(why, str(error))
-            raise
+            return switch.turn(to, why, is_forced=is_forced, is_pinned=is_pinned)
         finally:
             self._ended_at = self._clock.monotonic()
+            self._rehearse_at = -math.inf
 
     def _situation(self, switch: Switch) -> Situation:
         pulse, journal = self._health.pulse(), switch.journal
@@ -186,7 +202,14 @@ class Agent:
             is_pinned=journal.is_pinned,
             unusable=self._unusable(),
             distrust=self._distrust(switch, pulse),
+            again=self._again(switch),
         )
+
+    def _again(self, switch: Switch) -> str:
+        if switch.is_undone():  # a container that was made anew
+            return "config.yaml is the original again, and etcd isn't back"
+        unread = switch.journal.unread
+        return f"the gateway may not have read its config.yaml: {unread}" if unread else ""
 
     def _unusable(self) -> str:
         told = self._copy.told
@@ -279,11 +302,12 @@ class Agent:
         why = self._unusable() if to == "standalone" else self._distrust(switch, self._health.pulse())
         if why and not is_forced:
             raise Refused(why, hint="--force does it all the same")
-        if not self._turn(switch, to, "asked for by hand", is_forced=is_forced):
-            raise GatewayFailed(
-                f"it was undone: {switch.journal.failure}", hint="the gateway is as it was before"
-            )
-        switch.note(is_pinned=to == "standalone")
+        is_done = self._turn(
+            switch, to, "asked for by hand", is_forced=is_forced, is_pinned=to == "standalone"
+        )
+        if not is_done:
+            failure = switch.journal.failure or "the agent ends, and the next one finishes it"
+            raise GatewayFailed(f"it was undone: {failure}", hint="replicator agent status")
         return f"the gateway runs on {_NAMES[to]}"
 
     def told(self, *, is_running: bool = True) -> AgentTold:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from replicator.flows.copy import CopyTold  # noqa: TC001 (likewise)
-from replicator.flows.switch import Journal  # noqa: TC001 (likewise)
+from replicator.flows.journal import Journal  # noqa: TC001 (likewise)
 
 STATUS = "status.json"
 REQUEST = "request.json"

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replicator.errors import ReplicatorError
-from replicator.flows.begin import holds_keys
 
 if TYPE_CHECKING:
-    from replicator.ports import Clock, Source
+    from replicator.ports import Clock, ControlPlane
 
 # A probe has a patience of its own; one that takes longer than this hangs.
 _HANGING_S = 10.0
+
+# What has been so for no time yet.
+_JUST_NOW_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """What the probes have said.
+
+    Both durations are those that are proved: an outage is as long as from the end of the first probe that
+    failed to the beginning of the last one, and health from the end of the first that passed to that of the
+    last. So neither is ever overstated, however long a probe takes.
 
     Attributes:
         failing_s: For how long all have failed; 0 if the last one passed, or none was made yet.
@@ -34,57 +40,57 @@ class Pulse:
 
 
 class Health:
-    """Probes *source* each *interval_s* seconds, in a thread of its own: a hanging etcd delays nobody."""
+    """Asks *plane*: `probe` by a thread of its own, since a hanging etcd may hang it; `pulse` from any.
 
-    def __init__(self, source: Source, interval_s: float, clock: Clock) -> None:
-        self._source = source
-        self._interval_s = interval_s
+    While this process was suspended itself it has seen nothing: a step between two looks counts for *interval_s*,
+    the time between two probes, and a hanging probe at most.
+    """
+
+    def __init__(self, plane: ControlPlane, interval_s: float, clock: Clock) -> None:
+        self._plane = plane
+        self._longest_step_s = interval_s + _HANGING_S
         self._clock = clock
         self._guard = threading.Lock()
-        self._since: float | None = None
         self._asked_at: float | None = None
+        self._is_well: bool | None = None
+        self._last = self._lasting_s = 0.0
         self._failure = ""
         self._is_empty = False
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
 
-    def start(self) -> None:
-        """Begin to probe."""
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Probe no more; a probe under way isn't waited for."""
-        self._ending.set()
+    def probe(self) -> None:
+        """Ask once."""
+        began_at = self._clock.monotonic()
+        with self._guard:
+            self._asked_at = began_at
+        failure, is_empty = "", False
+        try:
+            is_empty = not self._plane.probe()
+        except ReplicatorError as error:
+            failure = str(error)
+        ended_at = self._clock.monotonic()
+        with self._guard:
+            self._asked_at = None
+            self._failure, self._is_empty = failure, is_empty
+            self._note(is_well=not failure, first=ended_at, last=began_at if failure else ended_at)
 
     def pulse(self) -> Pulse:
         """Return what is known now."""
         now = self._clock.monotonic()
         with self._guard:
-            if self._asked_at is not None and now - self._asked_at > _HANGING_S and not self._failure:
-                return Pulse(failing_s=now - self._asked_at, failure="etcd doesn't answer")
-            if self._since is None:
+            hangs_since = None if self._asked_at is None else self._asked_at + _HANGING_S
+            if hangs_since is not None and now > hangs_since:
+                self._failure = self._failure or "etcd doesn't answer"
+                self._note(is_well=False, first=hangs_since, last=now)
+            if self._is_well is None:
                 return Pulse()
-            lasting_s = now - self._since
-            if self._failure:
-                return Pulse(failing_s=lasting_s, failure=self._failure)
-            return Pulse(healthy_s=lasting_s, is_empty=self._is_empty)
+            lasting_s = max(_JUST_NOW_S, self._lasting_s)
+            if self._is_well:
+                return Pulse(healthy_s=lasting_s, is_empty=self._is_empty)
+            return Pulse(failing_s=lasting_s, failure=self._failure)
 
-    def probe(self) -> None:
-        """Ask once."""
-        began_at, failure, is_empty = self._clock.monotonic(), "", False
-        self._asked_at = began_at
-        try:
-            self._source.status()
-            is_empty = not holds_keys(self._source)
-        except ReplicatorError as error:
-            failure = str(error)
-        with self._guard:
-            if self._since is None or bool(failure) != bool(self._failure):
-                # A failure counts from when it was asked: it may have taken its patience to show.
-                self._since = began_at
-            self._failure, self._is_empty, self._asked_at = failure, is_empty, None
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            self.probe()
-            self._ending.wait(self._interval_s)
+    def _note(self, *, is_well: bool, first: float, last: float) -> None:
+        if is_well is not self._is_well:
+            self._is_well, self._last, self._lasting_s = is_well, first, 0.0
+        elif last > self._last:
+            self._lasting_s += min(last - self._last, self._longest_step_s)
+            self._last = last

@@ -9,10 +9,10 @@ from replicator.errors import SourceUnavailable, StoreUnavailable
 if TYPE_CHECKING:
     from replicator.flows.copy import Copy
     from replicator.flows.switch import Switch
-    from replicator.ports import Source, Target
+    from replicator.ports import ControlPlane, Target
 
 
-def prepare(source: Source, copy: Copy, switch: Switch, target: Target) -> str:
+def prepare(plane: ControlPlane, copy: Copy, switch: Switch, target: Target) -> str:
     """Let the gateway start on what there is; return what was done, in words.
 
     etcd comes first, then the archive, then the file that an earlier agent has left.
@@ -23,7 +23,7 @@ def prepare(source: Source, copy: Copy, switch: Switch, target: Target) -> str:
         UsageError: Its config.yaml can't be read, or is none.
     """
     try:
-        source.status()
+        plane.probe()
     except SourceUnavailable as away:
         cause = str(away)
     else:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from replicator.adapters.clock import SystemClock
 from replicator.errors import GatewayFailed, Refused, UsageError
-from replicator.flows.switch import JOURNAL, Switch, read_journal
+from replicator.flows.journal import JOURNAL, read_journal
+from replicator.flows.switch import Switch
 
 ORIGINAL = b"# the original\n"
 STANDALONE = b"standalone: # the original\n"
@@ -41,6 +42,7 @@ class Machine:
         self.reloads = self.effects = 0
         self.die_at: int | None = None
         self.failing: set[str] = set()
+        self.is_ending = False
 
     def _do(self, what: str, effect: Any) -> None:
         place = self.effects
@@ -70,9 +72,13 @@ class Machine:
 
         self._do("reload", effect)
 
-    def await_ready(self) -> None:
+    def await_ready(self) -> bool:
         """Do as `Gateway` does."""
         self._do("ready", lambda: None)
+        return not self.is_ending
+
+    def trial(self) -> None:
+        """Do as `Gateway` does."""
 
     def read(self, name: str) -> bytes | None:
         """Do as `Home` does."""
@@ -92,11 +98,8 @@ class AsGateway:
 
     def __init__(self, machine: Machine) -> None:
         self.config = machine.config_now
-        self.replace_config, self.reload, self.await_ready = (
-            machine.replace_config,
-            machine.reload,
-            machine.await_ready,
-        )
+        self.replace_config, self.reload = machine.replace_config, machine.reload
+        self.await_ready, self.trial = machine.await_ready, machine.trial
 
 
 def switch_of(machine: Machine) -> Switch:
