@@ -12,9 +12,10 @@ from replicator.adapters.gateway import GatewayOptions, LocalGateway, ResourceFi
 from replicator.apisix.gateway_config import standalone_config
 from replicator.core.failover import FailoverRules
 from replicator.core.wipe_guard import WipeRule
-from replicator.flows.agent import Agent, AgentRules, Parts
+from replicator.flows.agent import Agent
 from replicator.flows.copy import Copy, CopyRules
 from replicator.flows.health import Health
+from replicator.flows.outlook import AgentRules, Parts
 from replicator.flows.switch import Switch
 from replicator.flows.tail import Tail
 from replicator.wiring import source, store

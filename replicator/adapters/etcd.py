@@ -77,8 +77,8 @@ class EtcdSource:
     def probe(self) -> bool:
         """Tell whether etcd holds a key under the prefix, by a linearizable read.
 
-        The connection that stands is used as long as it works: a handshake and a login for each question would
-        cost a cluster with many gateways more than the questions do.
+        The connection that stands is used as long as it works: a handshake and a login for each question
+        would cost a cluster with many gateways more than the questions do.
 
         Raises:
             SourceUnavailable: No endpoint answers, or etcd refuses us.

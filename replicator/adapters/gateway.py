@@ -15,7 +15,7 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.files import sync_directory
@@ -24,6 +24,7 @@ from replicator.errors import GatewayFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from io import BufferedReader
 
 _POLL_S = 0.5
 _TOLD_BYTES = 400
@@ -32,8 +33,8 @@ _OK = 200
 # The gateway is asked directly, whatever proxy the environment names.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-# A file that is mounted by itself can't be renamed over (EBUSY); and only root can give a new one to the owner
-# of the old (EPERM).
+# A file that is mounted by itself can't be renamed over (EBUSY); and only root can give a new one to the
+# owner of the old (EPERM).
 _NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM)
 
 
@@ -116,7 +117,7 @@ class LocalGateway:
             ) from None
 
     def reload(self) -> None:
-        """Run the reload command to its end; it is killed with all that it has started if that takes too long."""
+        """Run the reload command to its end; kill it, and what it has started, if that takes too long."""
         command, timeout_s = self._options.reload, self._options.reload_timeout_s
         try:
             process = subprocess.Popen(
@@ -146,7 +147,7 @@ class LocalGateway:
             )
 
     def await_ready(self) -> bool:
-        """Wait until the gateway says that it has its configuration; False if nobody wants to wait any more."""
+        """Wait until it says that it has its configuration; False if nobody wants to wait any more."""
         if not self._options.ready:
             return True
         clock = SystemClock()
@@ -232,13 +233,12 @@ class _Listener(threading.Thread):
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(name="reload", daemon=True)
-        self._stream = process.stdout
+        self._stream = cast("BufferedReader", process.stdout)
         self._end = b""
         self.start()
 
     def run(self) -> None:
         """Read until nobody can say any more."""
-        assert self._stream is not None  # noqa: S101 (a pipe was asked for)
         with self._stream as stream:
             while chunk := stream.read1(_TOLD_BYTES):
                 self._end = (self._end + chunk)[-_TOLD_BYTES:]

@@ -6,24 +6,22 @@ import math
 import os
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from replicator.core.failover import FailoverRules, Mode, Situation, decide, hold_down_s
+from replicator.core.failover import Mode, decide
 from replicator.errors import GatewayFailed, Refused, ReplicatorError, UsageError
 from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Reply, Request
+from replicator.flows.outlook import Outlook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from structlog.typing import FilteringBoundLogger
 
     from replicator.flows.agent_told import Command
-    from replicator.flows.copy import Copy
-    from replicator.flows.health import Health, Pulse
+    from replicator.flows.outlook import AgentRules, Parts
     from replicator.flows.switch import Switch
     from replicator.ports import Clock, Home
 
@@ -31,43 +29,9 @@ _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
 _REHEARSE_EACH_S = 10.0
 
-# How often it is tried whether the gateway could be turned, and how long after a try that failed the next one is.
+# How often it is tried whether the gateway could be turned, and when again after a failure.
 _REHEARSE_EACH_S = 30.0
 _RETRY_AFTER_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRules:
-    """How the agent decides.
-
-    Attributes:
-        failover: When the gateway is turned.
-        follow_interval_s: How often the archive is asked for news.
-        probe_interval_s: How often etcd is probed.
-        max_age: How old the configuration may be.
-        may_be_stale: Whether a gateway is turned to a file that is older.
-    """
-
-    failover: FailoverRules
-    follow_interval_s: float
-    probe_interval_s: float
-    max_age: timedelta
-    may_be_stale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What an agent puts to work.
-
-    Attributes:
-        copy: Keeps the file fresh.
-        switch: Turns the gateway; None if nothing is to be turned.
-        health: Probes etcd.
-    """
-
-    copy: Copy
-    switch: Switch | None
-    health: Health
 
 
 class Agent:
@@ -94,6 +58,7 @@ class Agent:
     ) -> None:
         self._copy, self._switch, self._health = parts.copy, parts.switch, parts.health
         self._home, self._rules, self._clock, self._log = home, rules, clock, log
+        self._look = Outlook(parts, rules, clock)
         self._ending = ending or threading.Event()
         self._failure: BaseException | None = None
         self._outlook = self._trouble = ""
@@ -115,6 +80,8 @@ class Agent:
             self._thread("copy", self._copy.step, self._rules.follow_interval_s),
             self._thread("health", self._health.probe, self._rules.probe_interval_s),
         ]
+        with suppress(UsageError):  # the first beat tells of that
+            self._tell()
         self._log.info("agent.started", mode=self._mode)
         try:
             while not self._ending.wait(_BEAT_S):
@@ -146,7 +113,7 @@ class Agent:
         return thread
 
     def _beat(self) -> None:
-        """Do what is due. What fails is told, and tried again: a full disk is no reason to leave the gateway."""
+        """Do what is due. What fails is told, and tried again: a full disk is no reason to end."""
         try:
             self._turn_if_need_be()
             self._answer()
@@ -172,7 +139,7 @@ class Agent:
             switch.resume()
             self._ended_at = self._clock.monotonic()
             return
-        decision = decide(self._rules.failover, self._situation(switch))
+        decision = decide(self._rules.failover, self._look.situation(switch, self._ended_at))
         self._say_outlook(decision.why)
         if decision.to is not None:
             self._turn(switch, decision.to, decision.why)
@@ -190,56 +157,11 @@ class Agent:
             self._ended_at = self._clock.monotonic()
             self._rehearse_at = -math.inf
 
-    def _situation(self, switch: Switch) -> Situation:
-        pulse, journal = self._health.pulse(), switch.journal
-        return Situation(
-            mode=journal.mode,
-            failing_s=pulse.failing_s,
-            healthy_s=pulse.healthy_s,
-            since_switch_s=self._clock.monotonic() - self._ended_at,
-            undone=journal.undone,
-            is_paused=journal.is_paused,
-            is_pinned=journal.is_pinned,
-            unusable=self._unusable(),
-            distrust=self._distrust(switch, pulse),
-            again=self._again(switch),
-        )
-
-    def _again(self, switch: Switch) -> str:
-        if switch.is_undone():  # a container that was made anew
-            return "config.yaml is the original again, and etcd isn't back"
-        unread = switch.journal.unread
-        return f"the gateway may not have read its config.yaml: {unread}" if unread else ""
-
-    def _unusable(self) -> str:
-        told = self._copy.told
-        if told.written is None:
-            return f"there is no file yet: {told.failure or 'the archive was not read yet'}"
-        if self._is_stale() and not self._rules.may_be_stale:
-            return "the file is older than agent.max_age"
-        return ""
-
-    def _distrust(self, switch: Switch, pulse: Pulse) -> str:
-        written = self._copy.told.written
-        if pulse.is_empty and written is not None and any(written.counts.values()):
-            return "it holds nothing under the prefix: it was wiped, or is another one"
-        if switch.journal.mode == "standalone" and switch.stranger():
-            return "somebody has changed config.yaml: replicator agent failback --force"
-        return ""
-
-    def _age_s(self) -> float | None:
-        known = self._copy.told.observed_through
-        return None if known is None else max(0.0, (self._clock.now() - known).total_seconds())
-
-    def _is_stale(self) -> bool:
-        age_s = self._age_s()
-        return age_s is not None and age_s > self._rules.max_age.total_seconds()
-
     def _say_outlook(self, why: str) -> None:
         self._outlook = why
-        is_stale = self._is_stale()
+        is_stale = self._look.is_stale()
         if is_stale and not self._was_stale:
-            self._log.error("copy.stale", age_s=round(self._age_s() or 0.0))
+            self._log.error("copy.stale", age_s=round(self._look.age_s() or 0.0))
         self._was_stale = is_stale
 
     def _answer(self) -> None:
@@ -299,7 +221,7 @@ class Agent:
         if switch.journal.mode == to and not is_forced:
             switch.note(is_pinned=to == "standalone")
             return f"it runs on {_NAMES[to]} already"
-        why = self._unusable() if to == "standalone" else self._distrust(switch, self._health.pulse())
+        why = self._look.unusable() if to == "standalone" else self._look.distrust(switch)
         if why and not is_forced:
             raise Refused(why, hint="--force does it all the same")
         is_done = self._turn(
@@ -322,8 +244,8 @@ class Agent:
             etcd_healthy_s=round(pulse.healthy_s, 1),
             etcd_failure=pulse.failure,
             outlook=self._outlook,
-            age_s=self._age_s(),
-            is_stale=self._is_stale(),
+            age_s=self._look.age_s(),
+            is_stale=self._look.is_stale(),
             trouble=self._trouble,
         )
 

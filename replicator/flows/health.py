@@ -42,8 +42,8 @@ class Pulse:
 class Health:
     """Asks *plane*: `probe` by a thread of its own, since a hanging etcd may hang it; `pulse` from any.
 
-    While this process was suspended itself it has seen nothing: a step between two looks counts for *interval_s*,
-    the time between two probes, and a hanging probe at most.
+    While this process was suspended itself it has seen nothing: between two looks counts *interval_s*, the
+    time between two probes, and a hanging probe at most.
     """
 
     def __init__(self, plane: ControlPlane, interval_s: float, clock: Clock) -> None:

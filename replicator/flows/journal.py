@@ -1,4 +1,4 @@
-"""Where a switch stands, as it is written down in the agent's home: before each step, so that none is forgotten."""
+"""Where a switch stands: written down in the agent's home before each step, so that none is forgotten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JOURNAL = "state.json"
 ORIGINAL = "config.yaml.original"
 STANDALONE = "config.yaml.standalone"
 REPLACED = "config.yaml.replaced"
-"""What somebody else had put in config.yaml, or had there as the original, before that was replaced by force."""
+"""What somebody else had put into config.yaml, or the original before theirs, when that was replaced."""
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,17 +106,8 @@ class Switch:
         self._begin(to, why, is_forced=is_forced, is_pinned=is_pinned)
         return self._go_on()
 
-    def rehearse(self) -> None:
-        """Find out before there is need whether the gateway could be turned to its file; nothing is changed.
-
-        Raises:
-            UsageError: Its config.yaml can't be read, or isn't one.
-        """
-        if self.journal.mode == "etcd":
-            self._standalone(self._gateway.config())
-
     def stranger(self) -> bool:
-        """Tell whether config.yaml is what neither we nor the gateway's owner left there, while we have it."""
+        """Tell whether somebody else has changed config.yaml while it is ours."""
         journal = self.journal
         if journal.mode == "etcd" and journal.to is None:
             return False
@@ -188,7 +179,7 @@ class Switch:
             self._go_on()
 
     def _give_way(self, to: Mode) -> None:
-        """Keep what somebody else has made of config.yaml before we replace it, or take it for the original."""
+        """Keep what somebody else has made of config.yaml, or take it for the original."""
         if to == "etcd":
             self._home.write(REPLACED, self._gateway.config())
             return
@@ -267,6 +258,7 @@ class Switch:
         if journal.step == "replacing" and isinstance(failure, GatewayFailed):
             raise failure  # config.yaml may be half of the one and half of the other: it must be put right
         self._end(journal.mode, failure=journal.failure or cause, unread=cause if is_unread else "")
+        self._log.warning("switch.undone", mode=self.journal.mode, cause=self.journal.failure)
         return False
 
     def _end(self, mode: Mode, failure: str = "", unread: str = "") -> None:
