@@ -18,6 +18,7 @@ from replicator.flows.health import Health
 from replicator.flows.outlook import AgentRules, Parts
 from replicator.flows.switch import Switch
 from replicator.flows.tail import Tail
+from replicator.telemetry.metrics import Silent
 from replicator.wiring import source, store
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
     from replicator.apisix import Options
     from replicator.config import Settings
+    from replicator.flows.shared_config import SharedConfig
     from replicator.ports import Home
+    from replicator.telemetry.metrics import Meter
 
 
 def agent_home(settings: Settings) -> AgentHome:
@@ -62,8 +65,17 @@ def gateway_switch(
     home: Home,
     log: FilteringBoundLogger,
     is_ending: Callable[[], bool] = lambda: False,
+    shared: SharedConfig | None = None,
 ) -> Switch:
-    """Return what turns the gateway that *settings* describe; once *is_ending*, it waits no more for it."""
+    """Return what turns the gateway that *settings* describe.
+
+    Args:
+        settings: They.
+        home: Where its journal is.
+        log: Hears of its steps.
+        is_ending: Tells that nobody wants to wait for the gateway any more.
+        shared: What it must share with its control plane; None if nobody records that.
+    """
     agent = settings.agent
     options = GatewayOptions(
         config_file=Path(agent.config_file),
@@ -76,13 +88,19 @@ def gateway_switch(
     return Switch(
         LocalGateway(options, is_ending),
         home,
-        lambda own: standalone_config(own, None, provider),
+        lambda own: shared.standalone(own, provider) if shared else standalone_config(own, None, provider),
         SystemClock(),
         log,
     )
 
 
-def agent(settings: Settings, options: Options, home: Home, log: FilteringBoundLogger) -> Agent:
+def agent(
+    settings: Settings,
+    options: Options,
+    home: Home,
+    log: FilteringBoundLogger,
+    meter: Meter | None = None,
+) -> Agent:
     """Return the agent that *settings* describe; *options* is what is known of the gateway.
 
     Raises:
@@ -106,5 +124,6 @@ def agent(settings: Settings, options: Options, home: Home, log: FilteringBoundL
         resource_copy(settings, options, home, log),
         gateway_switch(settings, home, log, ending.is_set) if chosen.reload else None,
         Health(source(settings.etcd), rules.probe_interval_s, clock),
+        meter=meter or Silent(),
     )
     return Agent(parts, home, rules, clock, log, ending=ending)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from replicator.config import Settings
     from replicator.flows.agent import Agent
     from replicator.flows.agent_told import Command
+    from replicator.telemetry.metrics import Meter
 
 _POLL_S = 0.1
 
@@ -68,7 +69,7 @@ def run(shared: Shared) -> int:
     settings = shared.settings()
     home = agent_home(settings)
     home.lock()
-    agent = _agent(settings, home, log)
+    agent = _agent(settings, home, log, wiring.metrics([settings], log)(settings))
     signals: list[int] = []
 
     def end(number: int, _frame: object) -> None:
@@ -153,8 +154,10 @@ def confirm(shared: Shared) -> None:
     _ask(shared, "confirm")
 
 
-def _agent(settings: Settings, home: AgentHome, log: FilteringBoundLogger) -> Agent:
-    return wired(settings, gateway_options(settings.apisix, Given()), home, log)
+def _agent(
+    settings: Settings, home: AgentHome, log: FilteringBoundLogger, meter: Meter | None = None
+) -> Agent:
+    return wired(settings, gateway_options(settings.apisix, Given()), home, log, meter)
 
 
 def _told(settings: Settings) -> AgentTold:

@@ -29,6 +29,9 @@ _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
 _REHEARSE_EACH_S = 10.0
 
+# How often the control plane's config.yaml is fetched: nobody changes it every minute.
+_SHARE_EACH_S = 60.0
+
 # How often it is tried whether the gateway could be turned, and when again after a failure.
 _REHEARSE_EACH_S = 30.0
 _RETRY_AFTER_S = 5.0
@@ -57,6 +60,7 @@ class Agent:
         ending: threading.Event | None = None,
     ) -> None:
         self._copy, self._switch, self._health = parts.copy, parts.switch, parts.health
+        self._shared, self._meter = parts.shared, parts.meter
         self._home, self._rules, self._clock, self._log = home, rules, clock, log
         self._look = Outlook(parts, rules, clock)
         self._ending = ending or threading.Event()
@@ -80,6 +84,8 @@ class Agent:
             self._thread("copy", self._copy.step, self._rules.follow_interval_s),
             self._thread("health", self._health.probe, self._rules.probe_interval_s),
         ]
+        if self._shared is not None:
+            threads.append(self._thread("shared", self._shared.step, _SHARE_EACH_S))
         with suppress(UsageError):  # the first beat tells of that
             self._tell()
         self._log.info("agent.started", mode=self._mode)
@@ -151,9 +157,13 @@ class Agent:
     def _turn(
         self, switch: Switch, to: Mode, why: str, *, is_forced: bool = False, is_pinned: bool = False
     ) -> bool:
+        self._meter.count("agent_switches_total")
+        is_done = False
         try:
-            return switch.turn(to, why, is_forced=is_forced, is_pinned=is_pinned)
+            is_done = switch.turn(to, why, is_forced=is_forced, is_pinned=is_pinned)
+            return is_done
         finally:
+            self._meter.count("agent_switches_failed_total", not is_done and switch.journal.to is None)
             self._ended_at = self._clock.monotonic()
             self._rehearse_at = -math.inf
 
@@ -253,7 +263,17 @@ class Agent:
         now = self._clock.monotonic()
         if is_last or now - self._told_at >= _STATUS_EACH_S:
             self._told_at = now
+            self._measure()
             self._home.write(STATUS, msgspec.json.encode(self.told(is_running=not is_last)))
+
+    def _measure(self) -> None:
+        meter, age_s = self._meter, self._look.age_s()
+        meter.set("agent_standalone", self._mode == "standalone")
+        meter.set("agent_etcd_failing_seconds", self._health.pulse().failing_s)
+        meter.set("agent_held_back", bool(self._copy.told.held))
+        meter.set("agent_troubled", bool(self._trouble))
+        if age_s is not None:
+            meter.set("agent_configuration_age_seconds", age_s)
 
     def _since_the_last_switch(self) -> float:
         """Return when, on the monotonic clock, the last switch ended, of this process or one before."""

@@ -11,8 +11,8 @@ from replicator.errors import ReplicatorError
 if TYPE_CHECKING:
     from replicator.ports import Clock, ControlPlane
 
-# A probe has a patience of its own; one that takes longer than this hangs.
-_HANGING_S = 10.0
+# A question that is unanswered for so long has failed, however long the probe goes on to ask other endpoints.
+_UNANSWERED_S = 2.0
 
 # What has been so for no time yet.
 _JUST_NOW_S = 0.001
@@ -22,9 +22,9 @@ _JUST_NOW_S = 0.001
 class Pulse:
     """What the probes have said.
 
-    Both durations are those that are proved: an outage is as long as from the end of the first probe that
-    failed to the beginning of the last one, and health from the end of the first that passed to that of the
-    last. So neither is ever overstated, however long a probe takes.
+    Both durations are those that were seen: an outage lasts from the moment when the first probe has failed
+    to the beginning of the last one, or for as long as that is unanswered; health from the end of the first
+    probe that passed to that of the last. So neither is overstated, however long a probe takes.
 
     Attributes:
         failing_s: For how long all have failed; 0 if the last one passed, or none was made yet.
@@ -43,12 +43,12 @@ class Health:
     """Asks *plane*: `probe` by a thread of its own, since a hanging etcd may hang it; `pulse` from any.
 
     While this process was suspended itself it has seen nothing: between two looks counts *interval_s*, the
-    time between two probes, and a hanging probe at most.
+    time between two probes, and 2 s at most.
     """
 
     def __init__(self, plane: ControlPlane, interval_s: float, clock: Clock) -> None:
         self._plane = plane
-        self._longest_step_s = interval_s + _HANGING_S
+        self._longest_step_s = interval_s + _UNANSWERED_S
         self._clock = clock
         self._guard = threading.Lock()
         self._asked_at: float | None = None
@@ -77,10 +77,10 @@ class Health:
         """Return what is known now."""
         now = self._clock.monotonic()
         with self._guard:
-            hangs_since = None if self._asked_at is None else self._asked_at + _HANGING_S
-            if hangs_since is not None and now > hangs_since:
+            fails_since = None if self._asked_at is None else self._asked_at + _UNANSWERED_S
+            if fails_since is not None and now > fails_since:
                 self._failure = self._failure or "etcd doesn't answer"
-                self._note(is_well=False, first=hangs_since, last=now)
+                self._note(is_well=False, first=fails_since, last=now)
             if self._is_well is None:
                 return Pulse()
             lasting_s = max(_JUST_NOW_S, self._lasting_s)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from replicator.core.failover import FailoverRules, Situation
+from replicator.telemetry.metrics import Silent
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from replicator.flows.copy import Copy
     from replicator.flows.health import Health
+    from replicator.flows.shared_config import SharedConfig
     from replicator.flows.switch import Switch
     from replicator.ports import Clock
+    from replicator.telemetry.metrics import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,15 @@ class Parts:
         copy: Keeps the file fresh.
         switch: Turns the gateway; None if nothing is to be turned.
         health: Probes etcd.
+        shared: Keeps what the gateway must share with its control plane; None if nobody records that.
+        meter: Takes the numbers.
     """
 
     copy: Copy
     switch: Switch | None
     health: Health
+    shared: SharedConfig | None = None
+    meter: Meter = field(default_factory=Silent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,13 @@ AGENT_EVENTS: Final = (
         ("cause",),
     ),
     Event(
+        "agent.unshared",
+        "error",
+        "What a gateway must share with its control plane can't be fetched or used; it has the one before, "
+        "or its own settings.",
+        ("cause",),
+    ),
+    Event(
         "copy.written",
         "info",
         "The gateway's file has a newer state of the archive.",
@@ -46,14 +53,15 @@ AGENT_EVENTS: Final = (
     Event(
         "switch.failed",
         "error",
-        "The gateway can't be changed, doesn't reload, or doesn't get ready; the switch is undone.",
+        "The gateway can't be changed, doesn't reload, or doesn't get ready; the switch is undone. *to* is "
+        "`etcd` for the undo of a failover.",
         ("to", "cause"),
     ),
     Event("switch.undone", "warning", "The gateway has what it had before.", ("mode", "cause")),
     Event(
         "switch.resumed",
         "warning",
-        "An agent before this one was killed amid a switch; it is finished, or undone.",
+        "A switch was left under way, by a kill or a full disk; it is finished, or undone.",
         ("to", "step"),
     ),
 )

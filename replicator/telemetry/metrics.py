@@ -60,6 +60,15 @@ METRICS: Final = (
     Metric("readback_failures_total", "counter", "Objects that were read back and weren't what was stored."),
     Metric("last_drill_time_seconds", "gauge", "When `run` last rehearsed a restore.", "seconds since 1970"),
     Metric("last_drill_success", "gauge", "1 if that gave the state that was recorded; 0 if it didn't."),
+    Metric("agent_standalone", "gauge", "1 while the agent's gateway runs on its file; 0 on etcd."),
+    Metric(
+        "agent_etcd_failing_seconds", "gauge", "For how long etcd has failed; 0 if it doesn't.", "seconds"
+    ),
+    Metric("agent_configuration_age_seconds", "gauge", "How old the gateway's file is.", "seconds"),
+    Metric("agent_held_back", "gauge", "1 while a change is held back from the gateway as a wipe; else 0."),
+    Metric("agent_troubled", "gauge", "1 while something must be mended before an outage; else 0."),
+    Metric("agent_switches_total", "counter", "Switches that the agent began, by hand or not."),
+    Metric("agent_switches_failed_total", "counter", "Those of them that were undone."),
 )
 """All metrics of this version."""
 
@@ -105,7 +114,7 @@ _PREAMBLE: Final = """\
 
 <!-- Written by `python -m replicator.telemetry.metrics`; edit replicator/telemetry/metrics.py. -->
 
-`replicator run` serves them for Prometheus at `http://<metrics.listen>/metrics`, if
+`replicator run` and `replicator agent` serve them for Prometheus at `http://<metrics.listen>/metrics`, if
 [`metrics.listen`](configuration.md#metrics) is set; `/healthz` answers `ok` while the process lives. Whoever
 reaches the address may read them: they hold numbers and the archive's URL, never a key or a value.
 
@@ -123,6 +132,9 @@ _ALERTS: Final = """\
 | A rehearsed restore failed | `replicator_last_drill_success == 0` |
 | Nobody writes | `max by (archive) (replicator_is_writer) == 0` |
 | The store is away | `replicator_spool_segments > 10` |
+| A gateway runs without its control plane | `replicator_agent_standalone == 1` |
+| An agent could not turn its gateway | `replicator_agent_troubled == 1` |
+| A gateway's file is old | `replicator_agent_configuration_age_seconds > 600` |
 | Changes were missed | `replicator_unacknowledged_gaps > 0` |
 
 [Verification](verification.md) says what is behind the first three.

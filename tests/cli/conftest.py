@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from agent_bench import AGENT, ORIGINAL, RELOAD, Bench
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
@@ -199,3 +200,33 @@ def story(recorded_story: Story, tmp_path: Path) -> Story:
     copy = tmp_path / "story"
     shutil.copytree(recorded_story.folder, copy)
     return replace(recorded_story, folder=copy)
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, etcd_factory: Callable[..., Etcd], settings: Callable[..., Path]
+) -> Iterator[Bench]:
+    """Return a bench with a recorder at work, and one route."""
+    etcd = etcd_factory()
+    folder = tmp_path / "gateway"
+    folder.mkdir()
+    (folder / "config.yaml").write_bytes(ORIGINAL)
+    (folder / "config.yaml").chmod(0o640)
+    (folder / "running").write_bytes(ORIGINAL)
+    agent = AGENT | {
+        "home": str(tmp_path / "home"),
+        "config_file": str(folder / "config.yaml"),
+        "resource_file": str(folder / "apisix.yaml"),
+        "reload": ["sh", "-c", RELOAD, str(folder)],
+    }
+    path = settings(
+        etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"},
+        archive=f"file://{tmp_path}/archive",
+        capture={"flush_interval": "0"},
+        agent=agent,
+    )
+    bench = Bench(folder, etcd, path)
+    bench.put("1")
+    with running(tmp_path / "run.log", "-c", path) as recorder:
+        recorder.tells("watch.started")
+        yield bench

@@ -88,7 +88,7 @@ def test_who_was_suspended_itself_has_seen_no_outage() -> None:
     clock.sleep(3600)
     health.probe()
 
-    assert health.pulse().failing_s <= INTERVAL_S + 10
+    assert health.pulse().failing_s <= INTERVAL_S + 2
 
 
 def test_an_etcd_that_never_answers_fails_as_well() -> None:
@@ -97,9 +97,9 @@ def test_an_etcd_that_never_answers_fails_as_well() -> None:
     thread = threading.Thread(target=health.probe, daemon=True)
     thread.start()
     until(lambda: health._asked_at is not None, "it is asked")
-    clock.sleep(9)
+    clock.sleep(1.5)
     assert health.pulse().failing_s == 0
-    clock.sleep(2)
+    clock.sleep(1)
     assert health.pulse().failing_s > 0
     assert health.pulse().failure == "etcd doesn't answer"
     for _ in range(30):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -12,6 +12,9 @@ from gateway_machine import ORIGINAL, STANDALONE, Killed, Machine, switch_of
 
 from replicator.errors import GatewayFailed, Refused, UsageError
 from replicator.flows.journal import JOURNAL, REPLACED, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_whoever_is_told_to_end_leaves_the_rest_to_the_next_process() -> None:
