@@ -44,20 +44,21 @@ def check(source: Source, prefix: str, place: Place, token: str) -> Iterator[Fin
         place: Where to.
         token: A random name for the object that is written, swapped, read back and deleted.
     """
-    etcd = _try("etcd", lambda: _etcd(source))
+    etcd = attempted("etcd", lambda: _etcd(source))
     yield etcd
     if etcd.failure is None:
-        yield _try("prefix", lambda: _prefix(source, prefix))
+        yield attempted("prefix", lambda: _prefix(source, prefix))
     store = place.store
-    stored = _try("store", lambda: _store(store, token))
+    stored = attempted("store", lambda: _store(store, token))
     yield stored
     if stored.failure is None:
-        yield _try("swap", lambda: _swap(store, f"{token}-swap"))
-        yield _try("archive", lambda: _archive(store, prefix))
-    yield _try("spool", lambda: _spool(place, is_reachable=stored.failure is None))
+        yield attempted("swap", lambda: _swap(store, f"{token}-swap"))
+        yield attempted("archive", lambda: _archive(store, prefix))
+    yield attempted("spool", lambda: _spool(place, is_reachable=stored.failure is None))
 
 
-def _try(what: str, attempt: Callable[[], str]) -> Finding:
+def attempted(what: str, attempt: Callable[[], str]) -> Finding:
+    """Return what came of the *attempt*: its words, or its error."""
     try:
         return Finding(what, attempt())
     except ReplicatorError as failure:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_bench import ORIGINAL, probed
 from servers.command import called, until
+from servers.etcd_json import EtcdJson
 
 if TYPE_CHECKING:
     from agent_bench import Bench
@@ -61,3 +64,26 @@ def test_an_edited_config_is_held_and_a_store_that_is_away_delays_nothing(bench:
         assert bench.config == ORIGINAL
         assert (bench.settings.parent / "home" / "config.yaml.replaced").read_bytes() == edited
         assert agent.stop() == 0
+
+
+def test_check_tries_the_gateway_and_the_keyring(bench: Bench) -> None:
+    def found() -> dict[str, Any]:
+        outcome = called("-c", bench.settings, "check", "--json")
+        return {one["what"]: one for one in json.loads(outcome.out)} | {"code": outcome.code}
+
+    recorded = bench.settings.parent / "archive" / "checkpoint.json"
+    until(recorded.exists, "something is recorded")
+    sound = found()
+    assert sound["code"] == 0
+    assert all(sound[what]["ok"] for what in ("home", "gateway", "keyring"))
+    secret = base64.b64encode(b"of two whole blocks, encrypted..").decode()
+    with EtcdJson(bench.etcd.endpoint) as client:
+        consumer = {"username": "jo", "plugins": {"key-auth": {"key": secret}}}
+        client.put("/apisix/consumers/jo", json.dumps(consumer))
+    (bench.folder / "config.yaml").write_text("deployment: [")
+    until(lambda: not found()["keyring"]["ok"], "the keyring is tried on what is recorded")
+    broken = found()
+    assert broken["code"] == 2
+    assert "it is no YAML" in broken["gateway"]["said"]
+    assert "/apisix/consumers/jo" in broken["keyring"]["said"]
+    assert secret not in str(broken)
