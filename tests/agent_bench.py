@@ -37,7 +37,10 @@ AGENT = {
     "ready_timeout": "2s",
 }
 # What `apisix reload` is to a gateway: the configuration that it runs with is what lies there now.
-RELOAD = 'test ! -e "$0/broken" && cp "$0/config.yaml" "$0/next" && mv "$0/next" "$0/running" && echo . >> "$0/reloads"'
+RELOAD = (
+    'test ! -e "$0/broken" && cp "$0/config.yaml" "$0/next" && mv "$0/next" "$0/running" '
+    '&& echo . >> "$0/reloads"'
+)
 
 
 @dataclass
