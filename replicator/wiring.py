@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.adapters.admin_api import AdminApi
     from replicator.adapters.etcd import EtcdSource
     from replicator.adapters.etcd_server import EtcdServer
     from replicator.adapters.etcd_writer import EtcdWriter
@@ -31,6 +32,7 @@ _COMMAND_PATIENCE_S = 8.0
 
 __all__ = [
     "SystemClock",
+    "admin_api",
     "archive_of",
     "capture",
     "etcd_writer",
@@ -170,6 +172,13 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
     from replicator.adapters.output_file import write_file as write
 
     write(path, chunks, SystemClock())
+
+
+def admin_api(url: str, key: Secret | None) -> AdminApi:
+    """Return the gateway whose Admin API is at *url*; nothing is asked of it yet."""
+    from replicator.adapters.admin_api import AdminApi
+
+    return AdminApi(url, _revealed(key) or "")
 
 
 def metrics(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:

@@ -12,6 +12,7 @@ from replicator.adapters.gateway import GatewayOptions, LocalGateway, ResourceFi
 from replicator.apisix.gateway_config import standalone_config
 from replicator.core.failover import FailoverRules
 from replicator.core.wipe_guard import WipeRule
+from replicator.errors import UsageError
 from replicator.flows.agent import Agent
 from replicator.flows.copy import Copy, CopyRules
 from replicator.flows.health import Health
@@ -19,7 +20,7 @@ from replicator.flows.outlook import AgentRules, Parts
 from replicator.flows.switch import Switch
 from replicator.flows.tail import Tail
 from replicator.telemetry.metrics import Silent
-from replicator.wiring import source, store
+from replicator.wiring import admin_api, source, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
     from replicator.apisix import Options
     from replicator.config import Settings
+    from replicator.errors import ArchiveDamaged
     from replicator.flows.shared_config import SharedConfig
-    from replicator.ports import Home
+    from replicator.ports import Home, Target
     from replicator.telemetry.metrics import Meter
 
 
@@ -39,7 +41,7 @@ def agent_home(settings: Settings) -> AgentHome:
 
 
 def resource_copy(settings: Settings, options: Options, home: Home, log: FilteringBoundLogger) -> Copy:
-    """Return what keeps the gateway's standalone file fresh.
+    """Return what keeps the gateway's standalone file fresh, or pushes to the gateway.
 
     Raises:
         UsageError: No archive is named.
@@ -48,11 +50,25 @@ def resource_copy(settings: Settings, options: Options, home: Home, log: Filteri
     rules = CopyRules(
         options=options,
         prefix=settings.etcd.prefix,
-        form="json" if agent.resource_file.endswith(".json") else "yaml",
+        form="api" if agent.push else _provider(settings),
         guard=WipeRule(agent.wipe_guard, agent.wipe_guard_after),
     )
     clock = SystemClock()
-    return Copy(Tail(store(settings), clock), resource_file(settings), home, rules, clock, log)
+
+    def pass_over(damage: ArchiveDamaged) -> None:
+        log.error("snapshot.damaged", cause=str(damage))
+
+    return Copy(Tail(store(settings), clock, pass_over), _target(settings), home, rules, clock, log)
+
+
+def _target(settings: Settings) -> Target:
+    """Return where the gateway has its resources from."""
+    agent = settings.agent
+    return admin_api(agent.push, agent.push_key) if agent.push else resource_file(settings)
+
+
+def _provider(settings: Settings) -> Literal["json", "yaml"]:
+    return "json" if settings.agent.resource_file.endswith(".json") else "yaml"
 
 
 def resource_file(settings: Settings) -> ResourceFile:
@@ -84,7 +100,7 @@ def gateway_switch(
         ready=agent.ready or "",
         ready_timeout_s=agent.ready_timeout.total_seconds(),
     )
-    provider: Literal["json", "yaml"] = "json" if agent.resource_file.endswith(".json") else "yaml"
+    provider = _provider(settings)
     return Switch(
         LocalGateway(options, is_ending),
         home,
@@ -104,9 +120,15 @@ def agent(
     """Return the agent that *settings* describe; *options* is what is known of the gateway.
 
     Raises:
-        UsageError: No archive is named, or the home can't be read.
+        UsageError: No archive is named, or the home can't be read; or the agent is told to push and to
+            switch.
     """
     chosen = settings.agent
+    if chosen.push and chosen.reload:
+        raise UsageError(
+            "agent.push and agent.reload don't go together: a gateway that is pushed to follows no etcd",
+            hint="leave out agent.reload; or agent.push, for a gateway that runs on etcd",
+        )
     rules = AgentRules(
         failover=FailoverRules(
             chosen.failover_after.total_seconds(),

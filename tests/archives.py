@@ -153,9 +153,9 @@ pauses = st.sampled_from([TICK, timedelta(seconds=0.5), timedelta(seconds=3)])
 
 
 @st.composite
-def archives(draw, pauses=pauses) -> Scribe:
+def archives(draw, pauses=pauses, make_store=MemoryStore) -> Scribe:
     """Return a scribe that has written an archive of up to three epochs, cut at random everywhere."""
-    scribe = Scribe(MemoryStore())
+    scribe = Scribe(make_store())
     etcd = EtcdModel(draw(st.integers(1, 9)))
     now = START
     for number in range(draw(st.integers(1, 3))):

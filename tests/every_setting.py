@@ -57,4 +57,6 @@ agent:
   wipe_guard_after: 1h
   max_age: 3h
   when_stale: refuse
+  push: http://127.0.0.1:9180
+  push_key: admin
 """

@@ -43,11 +43,16 @@ class ResourceFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._seen: tuple[tuple[int, ...], str] = ((), "")
 
     def digest(self) -> str:
-        """Return the SHA-256 of the file: see `Target.digest`."""
+        """Return the SHA-256 of the file, which is read if it looks like another one: `Target.digest`."""
         try:
-            return hashlib.sha256(self._path.read_bytes()).hexdigest()
+            status = self._path.stat()
+            looks = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+            if looks != self._seen[0]:
+                self._seen = looks, hashlib.sha256(self._path.read_bytes()).hexdigest()
+            return self._seen[1]
         except FileNotFoundError:
             return ""
         except OSError as error:
@@ -56,8 +61,8 @@ class ResourceFile:
             ) from None
 
     def put(self, chunks: Sequence[bytes]) -> None:
-        """Replace the file, with a later mtime: see `Target.put`."""
-        write_file(self._path, chunks, SystemClock())
+        """Replace the file, with a later mtime, and the mode and owner that it had: see `Target.put`."""
+        write_file(self._path, chunks, SystemClock(), keeps_access=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,12 @@ _DESCRIPTORS = "/proc/self/fd"
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS}
 
 
-def write_file(path: Path, chunks: Iterable[bytes], clock: Clock) -> None:
+def write_file(path: Path, chunks: Iterable[bytes], clock: Clock, *, keeps_access: bool = False) -> None:
     """Put *chunks* at *path*, mode 0600, with an mtime that is later in whole seconds than the one before.
 
     A gateway compares the mtime in whole seconds: two writes within one second would else be one to it.
-    A symbolic link is followed; a device or a pipe is written as it is.
+    A symbolic link is followed; a device or a pipe is written as it is. Where *keeps_access*, the file has
+    the mode, and as far as we may give it the owner and group, of what it replaces.
 
     The file has no name until it is whole, so that a process that is killed amid it leaves nothing behind:
     it holds decrypted secrets. (On a file system without unnamed files, such as NFS, it leaves a hidden
@@ -43,7 +44,7 @@ def write_file(path: Path, chunks: Iterable[bytes], clock: Clock) -> None:
         if before is not None and not stat.S_ISREG(before.st_mode):
             _write_special(target, chunks)
         else:
-            _replace(target, chunks, _later_than(before, clock))
+            _replace(target, chunks, _later_than(before, clock), before if keeps_access else None)
     except OSError as error:
         raise UsageError(
             f"can't write {path}: {error.strerror or error}",
@@ -61,19 +62,28 @@ def _write_special(target: Path, chunks: Iterable[bytes]) -> None:
         file.writelines(chunks)
 
 
-def _replace(target: Path, chunks: Iterable[bytes], mtime_s: int) -> None:
+def _replace(target: Path, chunks: Iterable[bytes], mtime_s: int, access: os.stat_result | None) -> None:
     folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with _new_file(folder, target) as (descriptor, name):
             with os.fdopen(os.dup(descriptor), "wb") as file:
                 file.writelines(chunks)
                 file.flush()
+                if access is not None:
+                    _give_access(descriptor, access)
                 os.utime(descriptor, (mtime_s, mtime_s))
                 os.fsync(descriptor)
             _move(name or _named(descriptor, folder, target), folder, target)
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _give_access(descriptor: int, access: os.stat_result) -> None:
+    for owner, group in ((access.st_uid, -1), (-1, access.st_gid)):
+        with suppress(PermissionError):  # only root may give files away
+            os.fchown(descriptor, owner, group)
+    os.fchmod(descriptor, stat.S_IMODE(access.st_mode))
 
 
 @contextmanager

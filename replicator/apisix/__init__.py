@@ -2,7 +2,7 @@
 
 from replicator.apisix.encryption import EncryptFields
 from replicator.apisix.options import DEFAULT_KEYRING, Options, keyring, plugin_lists
-from replicator.apisix.rendering import Rendering, render
+from replicator.apisix.rendering import Renderer, Rendering, render
 from replicator.apisix.report import Inexact, Refusal, Report, Stripped
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Inexact",
     "Options",
     "Refusal",
+    "Renderer",
     "Rendering",
     "Report",
     "Stripped",

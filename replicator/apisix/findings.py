@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from replicator.apisix.report import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Path: TypeAlias = "tuple[Path, str | int] | None"
 
@@ -76,6 +79,18 @@ def look_through(item: Any, *, has_plugins: bool = False, is_metadata: bool = Fa
             elif isinstance(child, (dict, list)):
                 pending.append((child, (path, name), _place_below(place, name), depth + 1))
     return found
+
+
+def numbers(item: Any) -> Iterator[tuple[float, Path]]:
+    """Yield each number in *item* as a double, with its place, without recursion."""
+    pending: list[tuple[Any, Path]] = [(item, None)]
+    while pending:
+        value, path = pending.pop()
+        for name, child in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(child, (dict, list)):
+                pending.append((child, (path, name)))
+            elif isinstance(child, (int, float)) and not isinstance(child, bool):
+                yield float(child), (path, name)
 
 
 def _place_below(place: int, name: str | int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from replicator.apisix.block import BlockWriter
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
 
     Sections: TypeAlias = Mapping[str, Sequence[bytes]]
 
-Format: TypeAlias = Literal["yaml", "json"]
+Format: TypeAlias = Literal["yaml", "json", "api"]
 Style: TypeAlias = Literal["flow", "block"]
 
 _BATCH: Final = 1000  # entries a chunk
 _WINDOW: Final = LONGEST_KEY // 2
+_LONG_NUMBER = re.compile(rb"[0-9.]{15}")
 
 
 class Form(Protocol):
@@ -53,6 +56,10 @@ def form_of(options: Options, format_: Format, style: Style) -> Form:
         if not options.reads_json:
             raise UsageError("APISIX reads a JSON file since 3.13 only.", hint="--format yaml")
         return JsonForm(template_keys=options.substitutes_keys_well)
+    if format_ == "api":
+        if not options.reads_json:
+            raise UsageError("APISIX has an API for its whole configuration since 3.13 only.")
+        return ApiForm()
     return (YamlBlockForm if style == "block" else YamlFlowForm)(raw_text=options.substitutes_in_text)
 
 
@@ -145,6 +152,22 @@ class JsonForm:
             yield b"\n]"
             lead = ",\n"
         yield b"}\n" if sections else b"{}\n"
+
+
+class ApiForm(JsonForm):
+    """The body of ``PUT /apisix/admin/configs``: as `JsonForm`, but nobody replaces variables in it.
+
+    The gateway writes it out once more, as lua-cjson writes numbers: with 14 digits, and no infinity.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(template_keys=True)
+        self.carrier = replace(self.carrier, rewrites_numbers=True)
+        self._writer = FlowWriter(json_string, json_number, marks_long_keys=False)
+
+    def plain_entry(self, text: bytes) -> bytes | None:
+        """Return *text*, unless it may hold a number of more than 14 digits."""
+        return None if _LONG_NUMBER.search(text) else text
 
 
 def _guarded_yaml_string(text: str) -> str:

@@ -6,12 +6,13 @@ comes out of decryption is judged like stored text.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from replicator.apisix import cjson
 from replicator.apisix.encryption import decrypt_fields
-from replicator.apisix.findings import look_through, told
+from replicator.apisix.findings import look_through, numbers, told
 from replicator.apisix.identity import Unfit, identified
 from replicator.apisix.keyring import Opener
 from replicator.apisix.report import shortened
@@ -53,11 +54,13 @@ class Carrier:
         yaml: It is YAML: no null, NUL, odd bytes or key ``<<``, and no mark that an empty array is one.
         template_keys: Map keys with ``${{`` in them survive.
         depth: The most levels of one item, itself counted.
+        rewrites_numbers: The gateway writes it out once more, with 14 digits of a number, and no infinity.
     """
 
     yaml: bool
     template_keys: bool
     depth: int
+    rewrites_numbers: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,19 @@ def carry(item: Any, section: str, carrier: Carrier) -> tuple[str, ...]:
     whys = _carry_in_yaml(found) if carrier.yaml else []
     if found.has_template_key and not carrier.template_keys:
         raise Unfit("a map key has ${{ in it, which this gateway would replace", held_by_gateway=True)
+    if carrier.rewrites_numbers:
+        whys += _rewritten(item)
     return tuple(whys)
+
+
+def _rewritten(item: Any) -> list[str]:
+    long = []
+    for number, path in numbers(item):
+        if not math.isfinite(number):
+            raise Unfit(f"no finite number at {told([path])}: the API can't carry it", held_by_gateway=True)
+        if float(f"{number:.14g}") != number:
+            long.append(path)
+    return [f"more than 14 digits, which the gateway rounds to: {told(long)}"] if long else []
 
 
 def _carry_in_yaml(found: Findings) -> list[str]:

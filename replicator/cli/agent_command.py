@@ -87,6 +87,11 @@ def run(shared: Shared) -> int:
 def _once(shared: Shared) -> int:
     log = configure(shared.log_format, shared.log_level)
     settings = shared.settings()
+    if settings.agent.push:
+        raise UsageError(
+            "--once prepares a gateway that reads a file; this one is pushed to once it runs",
+            hint="start the gateway, and replicator agent beside it",
+        )
     home = agent_home(settings)
     home.lock()
     options = gateway_options(settings.apisix, Given())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replicator.flows.agent_told import AgentTold
-    from replicator.flows.copy import CopyTold
+    from replicator.flows.copy_told import CopyTold
     from replicator.flows.journal import Journal
 
 _MODES = {"etcd": "etcd", "standalone": "its file (standalone)"}

@@ -11,6 +11,7 @@ import msgspec
 
 from replicator.cli.stdout import answering
 from replicator.config import ArchiveUrl
+from replicator.config.values import parse_http_url
 from replicator.core.quantities import parse_duration, parse_time
 from replicator.errors import UsageError
 from replicator.wiring import SystemClock
@@ -53,6 +54,7 @@ TIME = _Parsed("time", _moment)
 REVISION = _Parsed("revision", _revision)
 EPOCH = _Parsed("epoch", _epoch)
 DURATION = _Parsed("duration", parse_duration)
+HTTP_URL = _Parsed("url", parse_http_url)
 
 archive_option = click.option(
     "--archive",

@@ -12,7 +12,8 @@ import click
 from replicator import wiring
 from replicator.cli.gateway import Given
 from replicator.cli.gateway import options as gateway_options
-from replicator.cli.options import REVISION, TIME, archive_option, json_option, print_json
+from replicator.cli.options import HTTP_URL, REVISION, TIME, archive_option, json_option, print_json
+from replicator.cli.push import key_of, push
 from replicator.cli.restored import Answer, key_values, standalone_file
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from replicator.apisix.formats import Format, Style
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl
+    from replicator.config.values import HttpUrl
     from replicator.core.plan import Target
     from replicator.ports import ObjectStore
 
@@ -51,6 +53,9 @@ class Asked:
     strict: bool
     allow_gap: bool
     report: Path | None
+    push: HttpUrl | None
+    push_key_file: Path | None
+    dry_run: bool
     archive: ArchiveUrl | None
     as_json: bool
 
@@ -68,6 +73,21 @@ class Asked:
             )
         if (self.latest or self.point) and self.exclusive:
             raise UsageError("--exclusive goes with --at or --revision", hint="replicator restore --help")
+
+    def check_answer(self) -> None:
+        """Raise unless it is clear where the answer goes.
+
+        Raises:
+            UsageError: It would go to two places at once, or nowhere.
+        """
+        if self.push is None and (self.dry_run or self.push_key_file):
+            raise UsageError("--dry-run and --push-key-file go with --push", hint="replicator restore --help")
+        if self.push is not None and (self.output != "-" or self.format_ != "yaml"):
+            raise UsageError("--push goes without -o and --format", hint="restore twice, for two gateways")
+        if self.push is None and self.as_json and self.output == "-":
+            raise UsageError(
+                "--json and the file can't both go to stdout", hint="say where the file goes: -o FILE"
+            )
 
     def target(self, store: ObjectStore) -> Target:
         """Return the moment that is meant; a named point is looked up in *store*.
@@ -129,6 +149,20 @@ class Asked:
 @click.option(
     "--allow-gap", is_flag=True, help="Where nobody recorded what happened: take the last state before that."
 )
+@click.option(
+    "--push",
+    type=HTTP_URL,
+    metavar="URL",
+    help="Give it to the gateway with this Admin API, in API-driven standalone mode; such as "
+    "http://127.0.0.1:9180.",
+)
+@click.option(
+    "--push-key-file",
+    type=_FILE,
+    metavar="FILE",
+    help="The Admin API's key; default: agent.push_key.",
+)
+@click.option("--dry-run", is_flag=True, help="With --push: ask the gateway what it has, and push nothing.")
 @click.option("--report", type=_FILE, metavar="FILE", help="What the file can't say, as JSON.")
 @archive_option
 @json_option
@@ -140,13 +174,11 @@ def command(shared: Shared, /, **words: Any) -> None:
       replicator restore --at 2026-11-23T03:05:00Z -o apisix.yaml
       replicator restore --at -15m --style block | less
       replicator restore --latest --archive s3://bucket/path --keyring keys.yaml -o apisix.yaml
+      replicator restore --at -15m --push http://127.0.0.1:9180 --push-key-file admin.key
     """  # noqa: D301 (click wants the character itself)
     asked = Asked(**words)
     asked.check_moment()
-    if asked.as_json and asked.output == "-":
-        raise UsageError(
-            "--json and the file can't both go to stdout", hint="say where the file goes: -o FILE"
-        )
+    asked.check_answer()
     settings = shared.settings(asked.archive)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
     store = wiring.store(settings)
@@ -157,11 +189,18 @@ def command(shared: Shared, /, **words: Any) -> None:
         answer = key_values(restored)
     else:
         options = replace(gateway, prefix=restored.archive.prefix.rstrip("/").encode())
-        answer = standalone_file(restored, options, asked.format_, asked.style)
-    _deliver(answer, asked)
+        answer = standalone_file(restored, options, "api" if asked.push else asked.format_, asked.style)
+    _tell(answer, asked)
+    if asked.push:
+        key = key_of(settings, asked.push_key_file)
+        pushed = push(asked.push, key, list(answer.chunks), is_dry_run=asked.dry_run)
+        if asked.as_json:
+            print_json({"restored": answer.told, "pushed": pushed})
+    else:
+        _deliver(answer, asked)
 
 
-def _deliver(answer: Answer, asked: Asked) -> None:
+def _tell(answer: Answer, asked: Asked) -> None:
     """Tell first, write then: a file that --strict forbids never exists."""
     for line in answer.words():
         say(line, err=True)
@@ -173,6 +212,9 @@ def _deliver(answer: Answer, asked: Asked) -> None:
             f"--strict: {lost} of the keys can't be carried exactly, so nothing was written",
             hint="leave out --strict to write the file without them; --report FILE tells all",
         )
+
+
+def _deliver(answer: Answer, asked: Asked) -> None:
     if asked.output == "-":
         with answering():
             sys.stdout.buffer.writelines(answer.chunks)

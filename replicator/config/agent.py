@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from replicator.config.values import HttpUrl, Share
+from replicator.config.values import HttpUrl, Secret, Share
 from replicator.errors import UsageError
 
 
@@ -77,6 +77,15 @@ class Agent(Struct, frozen=True, kw_only=True):
         "`serve`: go on with what there is, and say so loudly. `refuse`: don't turn a gateway to a file that "
         "is older.",
     ] = "serve"
+    push: Annotated[
+        HttpUrl | None,
+        "Admin API of a gateway in API-driven standalone mode (APISIX 3.13 and later), such as "
+        "`http://127.0.0.1:9180`: the configuration is sent there, in place of `resource_file`. Nothing is "
+        "switched then: `reload` must be left out.",
+    ] = None
+    push_key: Annotated[
+        Secret | None, "The Admin API's key, for `push` and `restore --push`; left out if it asks for none."
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""

@@ -18,7 +18,7 @@ from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
 
-NOT_YET: Final = frozenset({"instance", "fallback_cp", "agent.push", "agent.push_key"})
+NOT_YET: Final = frozenset({"instance", "fallback_cp"})
 """Settings of later versions, which this one must refuse rather than not know."""
 
 

@@ -61,6 +61,10 @@ class State:
     def __len__(self) -> int:
         return len(self._records)
 
+    def get(self, key: bytes) -> Record | None:
+        """Return *key*'s record; None if it isn't live."""
+        return self._records.get(key)
+
     def add(self, key: bytes, record: Record) -> None:
         """Take in a key of a snapshot or of a range; *key* must be new.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 (msgspec reads the annotations)
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 # One resource fewer is nobody's disaster, however few there are.
 _FEW = 1
@@ -24,14 +27,38 @@ class WipeRule:
     lasting: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A change that is held back: since when, how many resources there were and are, and why in words."""
+class Held(msgspec.Struct, frozen=True):
+    """A change that is held back: since when, how many resources were and would be there, and why."""
 
     since: datetime
     before: int
     after: int
     why: str
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """What a loss is measured by: the most resources of each type that the gateway has had of late.
+
+    A wipe that goes key by key loses little with each change, and all in a minute. So a change is compared
+    with what there was before the losses that aren't old enough to be believed.
+
+    Attributes:
+        counts: How many of each type.
+        since: Since when the gateway has had fewer; None if it has all of them.
+    """
+
+    counts: dict[str, int] = {}
+    since: datetime | None = None
+
+
+def peak_after(rule: WipeRule, peak: Peak, counts: Mapping[str, int], now: datetime) -> Peak:
+    """Return the peak of a gateway whose peak was *peak*, and that has *counts* at *now*."""
+    kinds = peak.counts.keys() | counts.keys()
+    most = {kind: max(peak.counts.get(kind, 0), counts.get(kind, 0)) for kind in kinds}
+    if most == {kind: counts.get(kind, 0) for kind in kinds}:
+        return Peak(dict(counts))
+    since = peak.since if peak.since is not None and peak.since <= now else now
+    return Peak(dict(counts)) if now - since >= rule.lasting else Peak(most, since)
 
 
 def judge(
@@ -41,7 +68,7 @@ def judge(
 
     Args:
         rule: What is a wipe.
-        before: How many resources of each type the gateway has.
+        before: How many resources of each type the gateway has: the peak's counts.
         after: How many it would have.
         held: What this answered last time; None if the gateway was up to date.
         now: The present.

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from replicator.flows.copy import CopyTold  # noqa: TC001 (likewise)
+from replicator.flows.copy_told import CopyTold  # noqa: TC001 (likewise)
 from replicator.flows.journal import Journal  # noqa: TC001 (likewise)
 
 STATUS = "status.json"

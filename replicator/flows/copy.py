@@ -4,79 +4,38 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from replicator import __version__
-from replicator.apisix import render
+from replicator.apisix import Renderer
 from replicator.core.quantities import format_time
-from replicator.core.wipe_guard import Held, judge
-from replicator.errors import ArchiveDamaged, ReplicatorError, UsageError
+from replicator.core.wipe_guard import Peak, judge, peak_after
+from replicator.errors import ArchiveDamaged, GatewayFailed, ReplicatorError, UsageError
+from replicator.flows.copy_told import CopyTold, Memory, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from structlog.typing import FilteringBoundLogger
 
     from replicator.apisix import Options, Rendering
     from replicator.apisix.formats import Format
-    from replicator.core.wipe_guard import WipeRule
+    from replicator.core.wipe_guard import Held, WipeRule
     from replicator.flows.tail import Tail
     from replicator.ports import Clock, Home, Target
 
 MEMORY = "copy.json"
+PUSHED = "pushed.json"
 
 # Where a plugin list and the plugin's first use come in one write, a worker of the gateway may be left
 # without the item; a second write heals it.
-_AGAIN_AFTER = timedelta(seconds=3)
+_AGAIN_AFTER_S = 3.0
 
-
-class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What was given to the gateway last; kept in the agent's home.
-
-    Attributes:
-        archive_id: Of which archive.
-        epoch: The state's epoch.
-        revision: Its revision.
-        content: SHA-256 of what the gateway reads: the bytes without comments.
-        sha256: Of all bytes.
-        counts: How many items of each type are in them.
-        plugins: Digest of the plugin list, empty if there is none.
-        written_at: When.
-    """
-
-    archive_id: str
-    epoch: int
-    revision: int
-    content: str
-    sha256: str
-    counts: dict[str, int]
-    plugins: str = ""
-    written_at: datetime
-
-
-class CopyTold(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the copy.
-
-    Attributes:
-        written: What the gateway has; None if it was never given anything.
-        observed_through: All that was committed until then is in the copy; None if nobody knows.
-        held: Why a change is held back from the gateway; empty if none is.
-        held_since: Since when.
-        failure: Why the copy isn't kept fresh at the moment; empty if it is.
-        refused: How many keys of the state can't be put into the file.
-        unopened: Items with a field that looks encrypted, and no key of the keyring opens it.
-    """
-
-    written: Written | None = None
-    observed_through: datetime | None = None
-    held: str = ""
-    held_since: datetime | None = None
-    failure: str = ""
-    refused: int = 0
-    unopened: tuple[str, ...] = ()
+# How old the copy is matters to a next start, but not so much as to write a file each second.
+_REMEMBER_EACH_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +45,8 @@ class CopyRules:
     Attributes:
         options: What is known of the gateway; the prefix is the archive's.
         prefix: The prefix that the archive must be of.
-        form: ``yaml`` or ``json``.
+        form: ``yaml`` or ``json``; or ``api``, if the target is a gateway that keeps it in memory alone: what
+            it was given is then kept in the home as well, for a gateway that starts while the store is away.
         guard: What is held back.
     """
 
@@ -96,10 +56,29 @@ class CopyRules:
     guard: WipeRule
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A file that can be written, and the state that it is of."""
+
+    rendering: Rendering
+    content: str
+    comment: tuple[str, ...]
+    archive_id: str
+    epoch: int
+    revision: int
+    plugins: str
+
+    def chunks(self) -> list[bytes]:
+        return list(self.rendering.chunks(self.comment))
+
+
 class Copy:
     """The newest state of an archive, as a gateway's *target* has it; `step` again and again.
 
     One thread steps; `told` may be read, and `confirm` called, from any.
+
+    Raises:
+        UsageError: The home can't be read; or the gateway doesn't know the form.
     """
 
     def __init__(
@@ -117,61 +96,50 @@ class Copy:
         self._rules = rules
         self._clock = clock
         self._log = log
-        self._held: Held | None = None
-        self._is_confirmed = False
+        self._renderer = Renderer(
+            replace(rules.options, prefix=rules.prefix.rstrip("/").encode()), rules.form
+        )
         self._is_due = False
-        self._again: tuple[datetime, list[bytes]] | None = None
-        self.told = CopyTold(written=self._remembered())
+        self._known_through: datetime | None = None
+        self._waiting: _Made | None = None
+        self._given: _Made | None = None
+        self._again_at: float | None = None
+        self._is_confirmed = False
+        self._kept = self._remembered()
+        self._keep_at = clock.monotonic()
+        self._peak = self._kept.peak if self._kept else Peak()
+        self._held: Held | None = self._kept.held if self._kept else None
+        self.told = (
+            CopyTold(written=self._kept.written, observed_through=self._kept.observed_through)
+            if self._kept
+            else CopyTold()
+        )
 
     def confirm(self) -> None:
-        """Let the change that is held back through."""
-        self._is_confirmed = True
+        """Let the change that is held back through, with the next step; nothing, if none is."""
+        self._is_confirmed = self._held is not None
 
     def step(self) -> None:
-        """Take up what is new, and give it to the gateway. What fails is told, and tried again."""
-        try:
-            self._is_due = self._tail.poll() or self._is_due or self._held is not None
-            if self._is_due:
-                self._give()
-                self._is_due = False
-            self._write_again()
-        except ReplicatorError as error:
-            self._fail(error)
-            return
-        if self.told.failure:
+        """Take up what is new, and give it to the gateway. What fails is told, and tried again.
+
+        The gateway is looked after though the store may be away: one that has lost what it was given gets it
+        again.
+        """
+        failures = [error for error in map(_failure_of, (self._follow, self._give)) if error is not None]
+        if failures:
+            self._fail(failures[0])
+        elif self.told.failure:
             self._log.info("copy.recovered", revision=self._tail.state.revision)
-        self.told = msgspec.structs.replace(
-            self.told, failure="", observed_through=self._tail.observed_through
-        )
+            self._tell(failure="")
 
-    def _give(self) -> None:
-        """Give the state to the gateway, unless it has it, or it is held back."""
-        self._check()
-        options = replace(self._rules.options, prefix=self._tail.archive.prefix.rstrip("/").encode())
-        items = ((key, record.value) for key, record in self._tail.state.items())
-        rendering = render(items, options, self._rules.form)
-        self.told = msgspec.structs.replace(
-            self.told, refused=len(rendering.report.refused), unopened=rendering.report.unopened
-        )
-        if self._is_held_back(rendering):
-            return
-        content, before = _digest(rendering.chunks()), self.told.written
-        if before is not None and before.content == content and self._target.digest() == before.sha256:
-            self.told = msgspec.structs.replace(self.told, written=self._moved_on(before))
-            return
-        chunks = list(rendering.chunks(self._comment(rendering)))
-        self._target.put(chunks)
-        self._log.info(
-            "copy.written",
-            epoch=self._tail.epoch,
-            revision=self._tail.state.revision,
-            size_bytes=sum(map(len, chunks)),
-        )
-        self._remember(rendering, content, chunks)
-
-    def _moved_on(self, written: Written) -> Written:
-        """Return *written* for a state that gives the gateway nothing new, such as one with heartbeats."""
-        return msgspec.structs.replace(written, epoch=self._tail.epoch, revision=self._tail.state.revision)
+    def _follow(self) -> None:
+        """Render what is new in the archive."""
+        self._is_due = self._tail.poll() or self._is_due
+        if self._is_due:
+            self._check()
+            self._waiting = self._made()
+            self._is_due = False
+        self._known_through = self._tail.observed_through
 
     def _check(self) -> None:
         archive, before = self._tail.archive, self.told.written
@@ -190,71 +158,166 @@ class Copy:
                 hint="is it an older copy? Bring back the newer one; or remove copy.json from agent.home",
             )
 
-    def _is_held_back(self, rendering: Rendering) -> bool:
-        before = self.told.written
-        if before is None or self._is_confirmed:
-            held = None
+    def _made(self) -> _Made:
+        news = self._tail.take_news()
+        if news is None:
+            self._renderer.reset((key, record.value) for key, record in self._tail.state.items())
         else:
-            held = judge(self._rules.guard, before.counts, rendering.counts, self._held, self._clock.now())
-        self._is_confirmed = False
-        if held is not None and self._held is None:
-            self._log.error("copy.held_back", revision=self._tail.state.revision, cause=held.why)
-        self._held = held
-        self.told = msgspec.structs.replace(
-            self.told, held=held.why if held else "", held_since=held.since if held else None
-        )
-        return held is not None
-
-    def _remember(self, rendering: Rendering, content: str, chunks: list[bytes]) -> None:
-        before, now = self.told.written, self._clock.now()
-        plugins = self._plugins()
-        written = Written(
+            self._renderer.update((key, self._value(key)) for key in news)
+        rendering = self._renderer.rendering()
+        self._tell(refused=len(rendering.report.refused), unopened=rendering.report.unopened)
+        plugins = self._value(self._rules.prefix.rstrip("/").encode() + b"/plugins")
+        return _Made(
+            rendering=rendering,
+            content=_digest(rendering.chunks()),
+            comment=tuple(self._comment(rendering)),
             archive_id=self._tail.archive.archive_id,
             epoch=self._tail.epoch,
             revision=self._tail.state.revision,
-            content=content,
-            sha256=_digest(chunks),
-            counts=rendering.counts,
-            plugins=plugins,
-            written_at=now,
+            plugins=_digest([plugins]) if plugins is not None else "",
         )
-        self.told = msgspec.structs.replace(self.told, written=written)
-        self._home.write(MEMORY, msgspec.json.encode(written))
-        if before is not None and before.plugins != plugins:
-            self._again = now + _AGAIN_AFTER, chunks
 
-    def _write_again(self) -> None:
-        if self._again is not None and self._clock.now() >= self._again[0]:
-            self._target.put(self._again[1])
-            self._again = None
+    def _value(self, key: bytes) -> bytes | None:
+        record = self._tail.state.get(key)
+        return None if record is None else record.value
 
-    def _plugins(self) -> str:
-        key = self._tail.archive.prefix.rstrip("/").encode() + b"/plugins"
-        record = dict(self._tail.state.items()).get(key)
-        return hashlib.sha256(record.value).hexdigest() if record else ""
-
-    def _comment(self, rendering: Rendering) -> list[str]:
-        """Return what the file says of itself: the same for the same state, whenever it is written."""
+    def _comment(self, rendering: Rendering) -> Iterator[str]:
+        """Yield what the file says of itself: the same for the same state, whenever it is written."""
         state, report = self._tail.state, rendering.report
+        yield f"Kept fresh by replicator {__version__} from archive {self._tail.archive.archive_id}."
         stamp = format_time(self._tail.observed_at)
-        return [
-            f"Kept fresh by replicator {__version__} from archive {self._tail.archive.archive_id}.",
-            f"revision {state.revision} of epoch {self._tail.epoch}, {stamp}; {len(state)} keys",
-            f"refused {len(report.refused)}, inexact {len(report.inexact)}: `restore --latest` names them",
-            f"state_digest {state.digest}",
-        ]
+        yield f"revision {state.revision} of epoch {self._tail.epoch}, {stamp}; {len(state)} keys"
+        refused, inexact = len(report.refused), len(report.inexact)
+        yield f"refused {refused}, inexact {inexact}: `restore --latest` names them"
+        yield f"state_digest {state.digest}"
 
-    def _remembered(self) -> Written | None:
+    def _give(self) -> None:
+        """Give the gateway what waits for it, unless that is held back; and again what it has lost."""
+        if self._waiting is not None and not self._is_held_back(self._waiting):
+            self._offer(self._waiting)
+            self._waiting = None
+        self._look_after_the_gateway()
+        if self._waiting is None and self._known_through is not None:
+            self._tell(observed_through=self._known_through)
+        self._remember()
+
+    def _is_held_back(self, made: _Made) -> bool:
+        guard, now, counts = self._rules.guard, self._clock.now(), made.rendering.counts
+        before, was_held, held = self.told.written, self._held, None
+        if before is not None:
+            self._peak = peak_after(guard, self._peak, before.counts, now)
+        if before is not None and not self._is_confirmed:
+            held = judge(guard, self._peak.counts, counts, was_held, now)
+        self._is_confirmed = False
+        if held is None:
+            is_believed = was_held is not None
+            self._peak = Peak(counts) if is_believed else peak_after(guard, self._peak, counts, now)
+        elif not self.told.held:
+            self._log.error("copy.held_back", revision=made.revision, cause=held.why)
+        self._held = held
+        self._tell(held=held.why if held else "", held_since=held.since if held else None)
+        return held is not None
+
+    def _offer(self, made: _Made) -> None:
+        """Put *made* where the gateway reads it, unless it has the same there."""
+        before = self.told.written
+        if before is None or before.content != made.content or self._target.digest() != before.sha256:
+            self._put(made)
+            if before is not None and before.plugins != made.plugins:
+                self._again_at = self._clock.monotonic() + _AGAIN_AFTER_S
+            return
+        # Nothing new for a gateway, as when only heartbeats came.
+        here = msgspec.structs.replace(
+            before, archive_id=made.archive_id, epoch=made.epoch, revision=made.revision
+        )
+        self._tell(written=here)
+        self._given = self._given or made
+
+    def _put(self, made: _Made) -> None:
+        chunks = made.chunks()
+        if self._rules.form == "api":
+            self._home.write(PUSHED, b"".join(chunks))
+        self._target.put(chunks)
+        self._given = made
+        size_bytes = sum(map(len, chunks))
+        self._log.info("copy.written", epoch=made.epoch, revision=made.revision, size_bytes=size_bytes)
+        written = Written(
+            archive_id=made.archive_id,
+            epoch=made.epoch,
+            revision=made.revision,
+            content=made.content,
+            sha256=_digest(chunks),
+            counts=made.rendering.counts,
+            plugins=made.plugins,
+            written_at=self._clock.now(),
+        )
+        self._tell(written=written)
+        self._keep_at = self._clock.monotonic()
+
+    def _look_after_the_gateway(self) -> None:
+        """Write once more what must be, and what is no longer there."""
+        if self._again_at is not None and self._given is not None:
+            if self._clock.monotonic() >= self._again_at:
+                self._target.put(self._given.chunks())
+                self._again_at = None
+        elif self.told.written is not None and not self._target.digest():
+            self._give_again()
+
+    def _give_again(self) -> None:
+        if self._given is not None:
+            self._put(self._given)
+            return
+        body = self._home.read(PUSHED) if self._rules.form == "api" else None
+        if body is None:
+            raise GatewayFailed(
+                "the gateway no longer has what it was given, and the archive must be read to give it anew",
+                hint="look at what else is told of the archive",
+            )
+        self._target.put([body])
+        written = self.told.written
+        if written is not None:
+            self._log.info(
+                "copy.written", epoch=written.epoch, revision=written.revision, size_bytes=len(body)
+            )
+
+    def _remember(self) -> None:
+        """Keep what a next start must know: at once if it is another file, else now and then."""
+        if self.told.written is None:
+            return
+        memory = Memory(
+            written=self.told.written,
+            observed_through=self.told.observed_through,
+            peak=self._peak,
+            held=self._held,
+        )
+        is_due = self._clock.monotonic() >= self._keep_at or self._kept is None
+        if memory != self._kept and (is_due or memory.held != self._kept.held):  # type: ignore[union-attr]
+            self._home.write(MEMORY, msgspec.json.encode(memory))
+            self._kept = memory
+            self._keep_at = self._clock.monotonic() + _REMEMBER_EACH_S
+
+    def _remembered(self) -> Memory | None:
         body = self._home.read(MEMORY)
         try:
-            return msgspec.json.decode(body, type=Written) if body else None
+            return msgspec.json.decode(body, type=Memory) if body else None
         except msgspec.DecodeError:  # it is worth a write more, and no stop
             return None
 
     def _fail(self, error: ReplicatorError) -> None:
         if self.told.failure != str(error):
             self._log.error("copy.failed", cause=str(error))
-        self.told = msgspec.structs.replace(self.told, failure=str(error))
+        self._tell(failure=str(error))
+
+    def _tell(self, **news: object) -> None:
+        self.told = msgspec.structs.replace(self.told, **news)
+
+
+def _failure_of(verb: Callable[[], None]) -> ReplicatorError | None:
+    try:
+        verb()
+    except ReplicatorError as error:
+        return error
+    return None
 
 
 def _digest(chunks: Iterable[bytes]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -101,3 +102,18 @@ def test_a_file_that_cant_take_its_place_leaves_nothing(
     with pytest.raises(UsageError, match="Operation not permitted"):
         write_file(folder / "apisix.yaml", [b"secret"], SteppedClock())
     assert names(folder) == []
+
+
+def test_what_a_gateway_may_read_it_may_go_on_to_read(folder: Path) -> None:
+    path = folder / "apisix.yaml"
+    path.touch()
+    path.chmod(0o640)
+    write_file(path, [b"one"], SteppedClock(), keeps_access=True)
+    assert path.stat().st_mode & 0o7777 == 0o640
+    write_file(folder / "new", [b"one"], SteppedClock(), keeps_access=True)
+    assert (folder / "new").stat().st_mode & 0o777 == 0o600
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+        write_file(path, [b"two"], SteppedClock(), keeps_access=True)
+        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+    assert path.read_bytes() in {b"one", b"two"}

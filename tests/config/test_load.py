@@ -90,6 +90,8 @@ def test_each_setting_is_read_as_its_type_says(file: Path) -> None:
     assert agent.wipe_guard == 0.125
     assert timedelta(hours=1) == agent.wipe_guard_after
     assert agent.when_stale == "refuse"
+    assert agent.push == "http://127.0.0.1:9180"
+    assert Secret("admin") == agent.push_key
 
 
 def test_the_example_above_names_every_setting() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +13,8 @@ from generators import START, stamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
+from merging import merge, merge_at_random
 
-from replicator.core.merged import decode_piece, encode_merged, merged_name
 from replicator.core.plan import Latest
 from replicator.errors import ArchiveDamaged
 from replicator.flows.open_archive import log, pieces
@@ -24,32 +23,7 @@ from replicator.flows.resume import resume
 from replicator.flows.survey import survey
 
 if TYPE_CHECKING:
-    from replicator.core.names import LogName, MergedName
     from replicator.core.records import Batch
-
-NOON = START + timedelta(days=1)
-
-
-def merge(store: MemoryStore, names: list[LogName]) -> MergedName:
-    """Put the segments *names* into one object; return its name."""
-    segments = [piece for name in names for piece in decode_piece(store.objects[str(name)], name)]
-    name = merged_name(segments)
-    store.create(str(name), encode_merged(segments, "merger", NOON))
-    return name
-
-
-def merge_at_random(store: MemoryStore, epoch: int, data) -> None:
-    """Merge runs that may overlap, and delete some of what they hold."""
-    names = list(log(store, epoch))
-    held: set[LogName] = set()
-    for _ in range(data.draw(st.integers(0, 3)) if names else 0):
-        first = data.draw(st.integers(0, len(names) - 1))
-        last = data.draw(st.integers(first, len(names) - 1))
-        merge(store, names[first : last + 1])
-        held.update(names[first : last + 1])
-    for name in sorted(held):
-        if data.draw(st.booleans()):
-            store.delete(str(name))
 
 
 @settings(max_examples=25, deadline=None)
