@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from replicator.adapters.retrying import Retrying
     from replicator.config import ArchiveUrl, Etcd, Secret, Settings
     from replicator.flows.capture import Capture
+    from replicator.flows.latest import LatestObject
     from replicator.flows.link import Link
     from replicator.ports import Keys, ObjectStore, Waiting
     from replicator.telemetry.metrics import Meter
@@ -211,8 +212,16 @@ def metrics(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[
     return meter_of
 
 
-def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None = None) -> Capture:
+def capture(
+    settings: Settings,
+    log: FilteringBoundLogger,
+    meter: Meter | None = None,
+    another_source: Callable[[Link], Link] = lambda link: link,
+    latest: LatestObject | None = None,
+) -> Capture:
     """Return what records the source of *settings* into its archive, and counts with *meter*.
+
+    *another_source* may put something else in the place of etcd; *latest* is kept beside the archive.
 
     Raises:
         UsageError: No archive is named.
@@ -230,17 +239,24 @@ def capture(settings: Settings, log: FilteringBoundLogger, meter: Meter | None =
     commit = GroupCommit(rules.flush_interval.total_seconds(), rules.flush_bytes)
     stopping = threading.Event()
     return Capture(
-        _connect(settings, log.bind(archive=str(url)), meter or Silent(), stopping),
+        partial(
+            _link, another_source, _connect(settings, log.bind(archive=str(url)), meter or Silent(), stopping)
+        ),
         CaptureRules(
             commit=commit,
             schedule=settings.snapshot.cron_spec,
             spool_max_bytes=rules.spool_max_bytes,
             yield_after_s=silence_s,
             housekeeping=HousekeepingRules(retention=settings.retention.rule),
+            latest=latest,
         ),
         LeaseRules(silence_s, PAID if url.bucket else FREE),
         stopping,
     )
+
+
+def _link(another_source: Callable[[Link], Link], connect: Callable[[], Link]) -> Link:
+    return another_source(connect())
 
 
 def _connect(

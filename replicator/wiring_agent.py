@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Literal
 from replicator.adapters.agent_home import AgentHome
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.gateway import GatewayOptions, LocalGateway, ResourceFile
-from replicator.apisix.gateway_config import standalone_config
 from replicator.core.failover import FailoverRules
 from replicator.core.wipe_guard import WipeRule
 from replicator.errors import UsageError
 from replicator.flows.agent import Agent
 from replicator.flows.copy import Copy, CopyRules
 from replicator.flows.health import Health
+from replicator.flows.instance import config_file, latest_files
 from replicator.flows.outlook import AgentRules, Parts
+from replicator.flows.shared_config import SharedConfig
 from replicator.flows.switch import Switch
 from replicator.flows.tail import Tail
 from replicator.telemetry.metrics import Silent
 from replicator.wiring import admin_api, source, store
+from replicator.wiring_instance import instance_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from replicator.apisix import Options
     from replicator.config import Settings
     from replicator.errors import ArchiveDamaged
-    from replicator.flows.shared_config import SharedConfig
     from replicator.ports import Home, Target
     from replicator.telemetry.metrics import Meter
 
@@ -40,7 +41,29 @@ def agent_home(settings: Settings) -> AgentHome:
     return AgentHome(Path(settings.agent.home))
 
 
-def resource_copy(settings: Settings, options: Options, home: Home, log: FilteringBoundLogger) -> Copy:
+def shared_config(
+    settings: Settings,
+    options_of: Callable[[bytes | None], Options],
+    home: Home,
+    log: FilteringBoundLogger,
+) -> SharedConfig:
+    """Return what the gateway must share with its control plane, as the instance archive has it.
+
+    Args:
+        settings: They; without `instance.archive` nothing is shared.
+        options_of: Says what is known of the gateway that has such a config.yaml; of None, without one.
+        home: Where the newest one is kept.
+        log: Hears of what can't be used.
+    """
+
+    def fetch() -> bytes | None:
+        recorded = instance_store(settings)
+        return None if recorded is None else config_file(latest_files(recorded))
+
+    return SharedConfig(home, fetch, options_of, log)
+
+
+def resource_copy(settings: Settings, shared: SharedConfig, home: Home, log: FilteringBoundLogger) -> Copy:
     """Return what keeps the gateway's standalone file fresh, or pushes to the gateway.
 
     Raises:
@@ -48,7 +71,7 @@ def resource_copy(settings: Settings, options: Options, home: Home, log: Filteri
     """
     agent = settings.agent
     rules = CopyRules(
-        options=options,
+        options=shared.options,
         prefix=settings.etcd.prefix,
         form="api" if agent.push else _provider(settings),
         guard=WipeRule(agent.wipe_guard, agent.wipe_guard_after),
@@ -78,19 +101,19 @@ def resource_file(settings: Settings) -> ResourceFile:
 
 def gateway_switch(
     settings: Settings,
+    shared: SharedConfig,
     home: Home,
     log: FilteringBoundLogger,
     is_ending: Callable[[], bool] = lambda: False,
-    shared: SharedConfig | None = None,
 ) -> Switch:
     """Return what turns the gateway that *settings* describe.
 
     Args:
         settings: They.
+        shared: What it must share with its control plane.
         home: Where its journal is.
         log: Hears of its steps.
         is_ending: Tells that nobody wants to wait for the gateway any more.
-        shared: What it must share with its control plane; None if nobody records that.
     """
     agent = settings.agent
     options = GatewayOptions(
@@ -104,7 +127,7 @@ def gateway_switch(
     return Switch(
         LocalGateway(options, is_ending),
         home,
-        lambda own: shared.standalone(own, provider) if shared else standalone_config(own, None, provider),
+        lambda own: shared.standalone(own, provider),
         SystemClock(),
         log,
     )
@@ -112,12 +135,12 @@ def gateway_switch(
 
 def agent(
     settings: Settings,
-    options: Options,
+    shared: SharedConfig,
     home: Home,
     log: FilteringBoundLogger,
     meter: Meter | None = None,
 ) -> Agent:
-    """Return the agent that *settings* describe; *options* is what is known of the gateway.
+    """Return the agent that *settings* describe.
 
     Raises:
         UsageError: No archive is named, or the home can't be read; or the agent is told to push and to
@@ -143,9 +166,10 @@ def agent(
     clock = SystemClock()
     ending = threading.Event()
     parts = Parts(
-        resource_copy(settings, options, home, log),
-        gateway_switch(settings, home, log, ending.is_set) if chosen.reload else None,
+        resource_copy(settings, shared, home, log),
+        gateway_switch(settings, shared, home, log, ending.is_set) if chosen.reload else None,
         Health(source(settings.etcd), rules.probe_interval_s, clock),
+        shared=shared if settings.instance.archive is not None else None,
         meter=meter or Silent(),
     )
     return Agent(parts, home, rules, clock, log, ending=ending)

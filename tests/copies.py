@@ -22,7 +22,7 @@ from replicator.flows.tail import Tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RULES = CopyRules(Options(), "/apisix", "yaml", WipeRule(0.5, timedelta(minutes=10)))
+RULES = CopyRules(Options, "/apisix", "yaml", WipeRule(0.5, timedelta(minutes=10)))
 
 
 class Disk:
@@ -59,7 +59,8 @@ class Disk:
 class Story:
     """An etcd, its archive, and the copy of a gateway beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: CopyRules = RULES) -> None:
+        self.rules = rules
         self.etcd, self.clock, self.disk = EtcdModel(), SteppedClock(), Disk()
         self.store = Outage()
         self.scribe = Scribe(self.store)
@@ -71,7 +72,7 @@ class Story:
     def started(self) -> Copy:
         """Return a copy as a new process makes it."""
         log, self.log = quiet_log()
-        return Copy(Tail(self.store, self.clock), self.disk, self.disk, RULES, self.clock, log)
+        return Copy(Tail(self.store, self.clock), self.disk, self.disk, self.rules, self.clock, log)
 
     def record(self) -> None:
         """Let the last change be in the archive, which may be away from the gateway alone."""

@@ -26,7 +26,7 @@ encryption:
   kms_endpoint: https://kms.example.com/
   allow_plaintext: true
 capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
-snapshot: {cron_spec: "@every 1h30m"}
+snapshot: {cron_spec: "@every 1h30m", latest: true, latest_plaintext: true}
 metrics: {listen: "[::1]:9465"}
 retention: {full: 30d, daily: 1y}
 apisix:
@@ -40,6 +40,9 @@ apisix:
   encrypt_fields:
     my-plugin: {schema: [secret, auth.token]}
     key-auth: {}
+instance:
+  files: [/conf/config.yaml, /conf/debug.yaml]
+  archive: s3://config-bucket/path
 agent:
   home: /agent
   config_file: /conf/config.yaml

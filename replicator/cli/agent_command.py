@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Repl
 from replicator.flows.once import prepare
 from replicator.telemetry.log import configure
 from replicator.wiring_agent import agent as wired
-from replicator.wiring_agent import agent_home, gateway_switch, resource_copy, resource_file
+from replicator.wiring_agent import agent_home, gateway_switch, resource_copy, resource_file, shared_config
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from replicator.config import Settings
     from replicator.flows.agent import Agent
     from replicator.flows.agent_told import Command
+    from replicator.flows.shared_config import SharedConfig
     from replicator.telemetry.metrics import Meter
 
 _POLL_S = 0.1
@@ -94,8 +96,8 @@ def _once(shared: Shared) -> int:
         )
     home = agent_home(settings)
     home.lock()
-    options = gateway_options(settings.apisix, Given())
-    copy, switch = resource_copy(settings, options, home, log), gateway_switch(settings, home, log)
+    known = shared_of(settings, home, log)
+    copy, switch = resource_copy(settings, known, home, log), gateway_switch(settings, known, home, log)
     try:
         say(prepare(wiring.source(settings.etcd), copy, switch, resource_file(settings)), err=True)
     finally:
@@ -162,7 +164,12 @@ def confirm(shared: Shared) -> None:
 def _agent(
     settings: Settings, home: AgentHome, log: FilteringBoundLogger, meter: Meter | None = None
 ) -> Agent:
-    return wired(settings, gateway_options(settings.apisix, Given()), home, log, meter)
+    return wired(settings, shared_of(settings, home, log), home, log, meter)
+
+
+def shared_of(settings: Settings, home: AgentHome, log: FilteringBoundLogger) -> SharedConfig:
+    """Return what the gateway of *settings* must share with its control plane."""
+    return shared_config(settings, partial(gateway_options, settings.apisix, Given()), home, log)
 
 
 def _told(settings: Settings) -> AgentTold:

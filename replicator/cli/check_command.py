@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import click
 
 from replicator import wiring
+from replicator.cli.agent_command import shared_of
 from replicator.cli.gateway import Given
 from replicator.cli.gateway import options as gateway_options
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.recorded_files import recorded_config
 from replicator.cli.stdout import answering
 from replicator.cli.words import printable, say
 from replicator.flows.check import Place, check
 from replicator.flows.check_gateway import check_gateway
+from replicator.flows.check_instance import check_files, check_keyring
 from replicator.telemetry.log import configure
 from replicator.wiring_agent import agent_home, gateway_switch
+from replicator.wiring_instance import file_source, instance_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from replicator.apisix import Options
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl, Settings
     from replicator.flows.check import Finding
-    from replicator.ports import ObjectStore
 
 
 @click.command("check")
@@ -36,15 +39,15 @@ if TYPE_CHECKING:
 def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int:
     """Try all that `run` needs: read etcd; write, swap, read and delete an object in the store; the spool.
 
-    Where `agent.reload` is set, also what `agent` needs: its home, the gateway's config.yaml, the keyring.
+    The same for the files of the instance configuration and their archive; and whether the gateway's keyring
+    opens what the archive holds encrypted. Where `agent.reload` is set, also what `agent` needs: its home and
+    the gateway's config.yaml.
+
     The exit code is that of the first thing that failed.
     """
     settings = shared.settings(archive)
-    is_local = not wiring.archive_of(settings).bucket
-    place = Place(wiring.store(settings), is_local, wiring.spool_trial(settings))
-    found = check(wiring.source(settings.etcd), settings.etcd.prefix, place, uuid4().hex)
     findings = []
-    for finding in chain(found, _gateway(settings, place.store)):
+    for finding in _found(settings):
         findings.append(finding)
         if not as_json:
             with answering():
@@ -55,11 +58,36 @@ def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int
     return failures[0].exit_code if failures else 0
 
 
-def _gateway(settings: Settings, store: ObjectStore) -> Iterator[Finding]:
+def _found(settings: Settings) -> Iterator[Finding]:
+    """Yield what was found, as it is found."""
+    is_local = not wiring.archive_of(settings).bucket
+    place = Place(wiring.store(settings), is_local, wiring.spool_trial(settings))
+    is_readable = False
+    for finding in check(wiring.source(settings.etcd), settings.etcd.prefix, place, uuid4().hex):
+        is_readable |= finding.what == "archive" and finding.failure is None
+        yield finding
+    yield from _instance(settings)
     if settings.agent.reload:
         home = agent_home(settings)
-        switch = partial(gateway_switch, settings, home, configure("console", "error"))
-        yield from check_gateway(home, switch, store, gateway_options(settings.apisix, Given()))
+        log = configure("console", "error")
+        switch = partial(gateway_switch, settings, shared_of(settings, home, log), home, log)
+        yield from check_gateway(home, switch)
+    if is_readable:
+        yield from check_keyring(place.store, lambda: _options(settings))
+
+
+def _instance(settings: Settings) -> Iterator[Finding]:
+    """Yield what was found of the second archive, if there is to be one."""
+    own = instance_settings(settings)
+    if own is None:
+        return
+    source = file_source(own) if own.instance.files else None
+    yield from check_files(source, lambda: wiring.store(own), uuid4().hex)
+
+
+def _options(settings: Settings) -> Options:
+    """Return what a restore would know of the gateway by now."""
+    return gateway_options(settings.apisix, Given(), recorded_config(settings))
 
 
 def _tell(finding: Finding) -> None:

@@ -30,19 +30,23 @@ class Given:
     plugins: Path | None = None
 
 
-def options(settings: Apisix, given: Given) -> Options:
-    """Return all that must be known of the gateway: *given* first, then *settings*, then APISIX's defaults.
+def options(settings: Apisix, given: Given, config: bytes | None = None) -> Options:
+    """Return all that must be known of the gateway.
+
+    What counts is *given*, else *settings*, else *config*, else APISIX's defaults.
 
     Args:
         settings: The section ``apisix``.
         given: The command line's word.
+        config: The gateway's own config.yaml, if it was recorded.
 
     Raises:
         UsageError: A file can't be read, or holds something else.
     """
-    http, stream = _plugins(settings, given.plugins)
+    own = _own(config) if config is not None and asks_config(settings, given) else {}
+    http, stream = _plugins(settings, given.plugins, own)
     return Options(
-        keyring=_keyring(settings, given.keyring),
+        keyring=_keyring(settings, given.keyring, own),
         plugins=http,
         stream_plugins=stream,
         version=given.version or settings.version,
@@ -50,18 +54,44 @@ def options(settings: Apisix, given: Given) -> Options:
     )
 
 
-def _keyring(settings: Apisix, path: Path | None) -> tuple[bytes, ...]:
+def asks_config(settings: Apisix, given: Given) -> bool:
+    """Tell whether the gateway's config.yaml would have a say: neither of the others says it all."""
+    says_keys = given.keyring is not None or settings.keyring is not None
+    says_plugins = given.plugins is not None or settings.plugins is not None
+    return not (says_keys and says_plugins)
+
+
+def _own(config: bytes) -> dict[str, Any]:
+    """Return the decoded config.yaml. No error quotes it: it holds keys."""
+    hint = "say --keyring FILE and --plugins FILE"
+    try:
+        document = yaml.safe_load(config)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
+        raise UsageError("the config.yaml of the instance archive is no YAML", hint=hint) from None
+    if document is not None and not isinstance(document, dict):
+        raise UsageError("the config.yaml of the instance archive is no mapping", hint=hint)
+    return {name: value for name, value in (document or {}).items() if value is not None}
+
+
+def _keyring(settings: Apisix, path: Path | None, own: dict[str, Any]) -> tuple[bytes, ...]:
     if path is not None:
         return keyring(_document(path, "--keyring"))
     if settings.keyring is not None:
         return keyring([key.reveal() for key in settings.keyring])
-    return DEFAULT_KEYRING
+    return keyring(own) if "apisix" in own else DEFAULT_KEYRING
 
 
-def _plugins(settings: Apisix, path: Path | None) -> tuple[frozenset[str] | None, frozenset[str] | None]:
+def _plugins(
+    settings: Apisix, path: Path | None, own: dict[str, Any]
+) -> tuple[frozenset[str] | None, frozenset[str] | None]:
     if path is not None:
         return plugin_lists(_document(path, "--plugins"))
-    return _names(settings.plugins), _names(settings.stream_plugins)
+    listed = {name: own[name] for name in ("plugins", "stream_plugins") if name in own}
+    http, stream = plugin_lists(listed) if listed else (None, None)
+    return (
+        http if settings.plugins is None else _names(settings.plugins),
+        stream if settings.stream_plugins is None else _names(settings.stream_plugins),
+    )
 
 
 def _names(names: tuple[str, ...] | None) -> frozenset[str] | None:

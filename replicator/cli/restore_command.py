@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from replicator import wiring
-from replicator.cli.gateway import Given
+from replicator.cli.gateway import Given, asks_config
 from replicator.cli.gateway import options as gateway_options
 from replicator.cli.options import HTTP_URL, REVISION, TIME, archive_option, json_option, print_json
 from replicator.cli.push import key_of, push
+from replicator.cli.recorded_files import RecordedFiles, recorded_config, recorded_files
 from replicator.cli.restored import Answer, key_values, standalone_file
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.plan import AtRevision, AtTime, Latest
 from replicator.errors import Refused, UsageError
+from replicator.flows.instance import holds_files
 from replicator.flows.points import read_point, target_of
 from replicator.flows.restore import restore
+from replicator.wiring_instance import instance_store
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from replicator.apisix.formats import Format, Style
     from replicator.cli.app import Shared
-    from replicator.config import ArchiveUrl
+    from replicator.config import ArchiveUrl, Settings
     from replicator.config.values import HttpUrl
     from replicator.core.plan import Target
     from replicator.ports import ObjectStore
@@ -57,6 +60,7 @@ class Asked:
     push_key_file: Path | None
     dry_run: bool
     archive: ArchiveUrl | None
+    instance: bool
     as_json: bool
 
     def check_moment(self) -> None:
@@ -165,6 +169,11 @@ class Asked:
 @click.option("--dry-run", is_flag=True, help="With --push: ask the gateway what it has, and push nothing.")
 @click.option("--report", type=_FILE, metavar="FILE", help="What the file can't say, as JSON.")
 @archive_option
+@click.option(
+    "--instance",
+    is_flag=True,
+    help="Give back the files of instance.archive, such as config.yaml: one as -o FILE, several into -o DIR.",
+)
 @json_option
 @click.pass_obj
 def command(shared: Shared, /, **words: Any) -> None:
@@ -175,19 +184,29 @@ def command(shared: Shared, /, **words: Any) -> None:
       replicator restore --at -15m --style block | less
       replicator restore --latest --archive s3://bucket/path --keyring keys.yaml -o apisix.yaml
       replicator restore --at -15m --push http://127.0.0.1:9180 --push-key-file admin.key
+      replicator -c replicator.yaml restore --instance --at -1h -o config.yaml
     """  # noqa: D301 (click wants the character itself)
     asked = Asked(**words)
     asked.check_moment()
     asked.check_answer()
     settings = shared.settings(asked.archive)
-    given = Given(asked.apisix_version, asked.keyring, asked.plugins)
-    store = wiring.store(settings)
+    store = _store(settings, asked)
     target = asked.target(store)
+    given = Given(asked.apisix_version, asked.keyring, asked.plugins)
     gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
     restored = restore(store, target, allow_gap=asked.allow_gap)
     if asked.format_ == "kv":
         answer = key_values(restored)
+    elif holds_files(restored.archive):
+        answer = recorded_files(restored, asked.output)
+    elif asked.instance:
+        raise UsageError(
+            f"{store} records the prefix {restored.archive.prefix}: it is no archive of files",
+            hint="leave out --instance",
+        )
     else:
+        if asks_config(settings.apisix, given):
+            gateway = gateway_options(settings.apisix, given, recorded_config(settings, target))
         options = replace(gateway, prefix=restored.archive.prefix.rstrip("/").encode())
         answer = standalone_file(restored, options, "api" if asked.push else asked.format_, asked.style)
     _tell(answer, asked)
@@ -198,6 +217,22 @@ def command(shared: Shared, /, **words: Any) -> None:
             print_json({"restored": answer.told, "pushed": pushed})
     else:
         _deliver(answer, asked)
+
+
+def _store(settings: Settings, asked: Asked) -> ObjectStore:
+    """Return the store that is meant: that of --archive, else that of the settings.
+
+    Raises:
+        UsageError: Nobody said where it is.
+    """
+    if not asked.instance or asked.archive is not None:
+        return wiring.store(settings)
+    store = instance_store(settings)
+    if store is None:
+        raise UsageError(
+            "no archive of files is named", hint="set instance.archive, or say where it is: --archive URL"
+        )
+    return store
 
 
 def _tell(answer: Answer, asked: Asked) -> None:
@@ -215,7 +250,10 @@ def _tell(answer: Answer, asked: Asked) -> None:
 
 
 def _deliver(answer: Answer, asked: Asked) -> None:
-    if asked.output == "-":
+    if isinstance(answer, RecordedFiles):
+        for path, body in answer.files:
+            wiring.write_file(path, [body])
+    elif asked.output == "-":
         with answering():
             sys.stdout.buffer.writelines(answer.chunks)
     else:

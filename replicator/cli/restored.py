@@ -95,7 +95,7 @@ class Answer:
 
 def key_values(restored: Restored) -> Answer:
     """Return the state as JSON lines, sorted by key: what etcd's own range at that revision holds."""
-    return Answer(_told(restored, Report()), (_line(key, record) for key, record in restored.state.items()))
+    return Answer(told_of(restored, Report()), (_line(key, record) for key, record in restored.state.items()))
 
 
 def standalone_file(restored: Restored, options: Options, format_: Format, style: Style) -> Answer:
@@ -109,7 +109,7 @@ def standalone_file(restored: Restored, options: Options, format_: Format, style
     """
     items = ((key, record.value) for key, record in restored.state.items())
     rendering = render(items, options, format_, style)
-    told = _told(restored, rendering.report)
+    told = told_of(restored, rendering.report)
     about = [
         f"Made by replicator {__version__} from archive {told.archive_id}.",
         *Answer(told, ()).words(),
@@ -118,7 +118,8 @@ def standalone_file(restored: Restored, options: Options, format_: Format, style
     return Answer(told, rendering.chunks(about))
 
 
-def _told(restored: Restored, report: Report) -> Told:
+def told_of(restored: Restored, report: Report) -> Told:
+    """Return what is said of a restored state, and of what the file lacks by *report*."""
     return Told(
         archive_id=restored.archive.archive_id,
         epoch=restored.epoch.epoch,

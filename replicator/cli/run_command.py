@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from replicator import wiring
+from replicator.cli.latest import capture_resources
 from replicator.errors import ReplicatorError
 from replicator.telemetry.log import configure
+from replicator.wiring_instance import capture_files, instance_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from replicator.cli.app import Shared
+    from replicator.config import Settings
     from replicator.flows.capture import Capture
 
 # A signal ends the wait at once; this bounds how long a thread's end goes unnoticed.
@@ -31,16 +36,26 @@ def command(shared: Shared) -> int:
     log = configure(shared.log_format, shared.log_level)
     sources = shared.sources()
     meter_of = wiring.metrics(sources, log)
-    supervisor = _Supervisor([wiring.capture(settings, log, meter_of(settings)) for settings in sources])
+    recorded = list(_recorded(sources))
+    supervisor = _Supervisor([capture_of(each, log, meter_of(each)) for each, capture_of in recorded])
     try:
         return supervisor.run()
     except ReplicatorError as error:
         if shared.log_format == "console":
             raise
-        failure, failed = error, sources[supervisor.failed]
+        failure, failed = error, recorded[supervisor.failed][0]
     log = log.bind(archive=str(failed.archive))
     log.error("run.failed", cause=str(failure), hint=failure.hint, exit_code=failure.exit_code)
     return failure.exit_code
+
+
+def _recorded(sources: list[Settings]) -> Iterator[tuple[Settings, Callable[..., Capture]]]:
+    """Yield the settings of each archive that is written, and what gives its capture."""
+    for settings in sources:
+        yield settings, capture_resources
+        beside = instance_settings(settings)
+        if beside is not None and settings.instance.files:
+            yield beside, capture_files
 
 
 class _Supervisor:

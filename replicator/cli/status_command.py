@@ -14,6 +14,7 @@ from replicator.cli.words import say
 from replicator.core.quantities import format_time, human_duration
 from replicator.errors import SourceUnavailable, TargetNotRestorable
 from replicator.flows.gaps import find_gaps
+from replicator.flows.instance import holds_files
 from replicator.flows.survey import survey
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def command(shared: Shared, *, max_age: timedelta | None, archive: ArchiveUrl | 
     found = survey(store)
     gaps = find_gaps(store, [one.epoch for one in found.coverage])
     etcd, trouble = None, None
-    if shared.files:
+    if shared.files and not holds_files(found.archive):
         try:
             etcd = wiring.source(settings.etcd).status()
         except SourceUnavailable as error:

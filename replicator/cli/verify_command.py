@@ -19,6 +19,8 @@ from replicator.cli.stdout import answering
 from replicator.cli.verify_words import drill_words, full_words, live_words
 from replicator.cli.words import say
 from replicator.errors import ArchiveDamaged, Different, UsageError
+from replicator.flows.instance import holds_files
+from replicator.flows.open_archive import read_archive
 from replicator.flows.verify_full import Full, verify_full
 from replicator.flows.verify_live import Live, verify_live
 
@@ -99,6 +101,8 @@ def command(shared: Shared, /, **words: Any) -> int:
     settings = shared.settings(asked.archive)
     store = wiring.store(settings)
     live, drill = None, None
+    if asked.live or asked.drill:
+        _refuse_files(store)
     with interruptible():
         full = _full(store, asked) if asked.full else None
         with _known_damage(full):
@@ -110,6 +114,15 @@ def command(shared: Shared, /, **words: Any) -> int:
     if asked.as_json:
         print_json(Answer(ok=not (is_damaged or is_other), full=full, live=live, drill=drill))
     return ArchiveDamaged.exit_code if is_damaged else Different.exit_code if is_other else 0
+
+
+def _refuse_files(store: ObjectStore) -> None:
+    archive = read_archive(store)
+    if archive is not None and holds_files(archive):
+        raise UsageError(
+            "this is an archive of files: --live compares with etcd, and --drill restores a gateway's file",
+            hint="say --full alone; `replicator restore --instance` gives the files back",
+        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from replicator.config import document
 from replicator.config.agent import Agent
 from replicator.config.environment import override, suspects
+from replicator.config.fallback import unfold
 from replicator.config.reader import Reader
 from replicator.config.settings import (
     S3,
@@ -19,6 +20,7 @@ from replicator.config.settings import (
     Snapshot,
 )
 from replicator.config.values import ArchiveUrl, Secret
+from replicator.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,5 +53,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises:
         UsageError: The file can't be read, or a setting is unknown, ill-typed or contradicts another.
     """
-    root = document.read(path) if path else document.Node({}, "the environment")
-    return Reader(environ).section(override(root, environ), Settings)
+    root = unfold(document.read(path)) if path else document.Node({}, "the environment")
+    settings = Reader(environ).section(override(root, environ), Settings)
+    if settings.archive is not None and settings.archive == settings.instance.archive:
+        raise UsageError(
+            "archive and instance.archive are one place", hint="give each history an archive of its own"
+        )
+    return settings

@@ -17,7 +17,6 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from replicator.config.keys import is_section, kind_of, nearest
-from replicator.config.settings import NOT_YET
 from replicator.config.values import (
     ArchiveUrl,
     Bytes,
@@ -183,10 +182,6 @@ def _ill_typed(node: Node, name: str, expected: str) -> UsageError:
 
 def _unknown(node: Node, section: str, key: str, siblings: Mapping[str, Any]) -> UsageError:
     name = f"{section}.{key}" if section else key
-    if name in NOT_YET:
-        return UsageError(
-            f"{node.place}: this version doesn't have {name} yet", hint="remove it from the settings"
-        )
     meant = nearest(section, key, siblings)
     hint = f"did you mean {meant}?" if meant else f"known here: {', '.join(siblings)}"
     return UsageError(f"{node.place}: unknown setting {name}", hint=hint)

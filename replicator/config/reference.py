@@ -39,6 +39,8 @@ archive: file:///var/lib/replicator/archive
   (`password:`) is as good as left out.
 - **Durations** are written `500ms`, `1m30s`, `2h`, `30d`, `1y` (365 days) or `0`; **sizes** `512KiB`, `4MiB`
   (powers of 1024), `10MB` (powers of 1000) or in bytes; **paths** count from the working directory.
+- **`fallback_cp`**, as API7 Enterprise has it, may stand in the file in place of `archive`, `s3` and so on:
+  [what each of its keys means here](guides/fallback-cp.md).
 - **Refused**, with file, line and name: unknown settings, repeated names, YAML's anchors, aliases and tags.
 """
 

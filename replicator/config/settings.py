@@ -8,7 +8,7 @@ what it means. A section that contradicts itself raises UsageError.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Struct
 
@@ -17,9 +17,6 @@ from replicator.config.values import ArchiveUrl, Bytes, Endpoint, HttpUrl, KeyPr
 from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
 from replicator.errors import UsageError
-
-NOT_YET: Final = frozenset({"instance", "fallback_cp"})
-"""Settings of later versions, which this one must refuse rather than not know."""
 
 
 def _together(**pair: object) -> None:
@@ -166,6 +163,16 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         "The latest moment for a snapshot, if anything changed: `@every 1m`, `@hourly` and its like, or five "
         "fields of cron, in UTC. One is stored earlier if the changes since the last take long to replay.",
     ] = Schedule("@every 1m")
+    latest: Annotated[
+        bool,
+        "Whether the newest state is kept in plain form as well, for what can only fetch one file: "
+        "`latest/apisix.yaml` in the archive's place, `latest/config.yaml` in that of the instance "
+        "configuration. It is as new as the newest snapshot. What etcd holds encrypted stands there in plain "
+        "text.",
+    ] = False
+    latest_plaintext: Annotated[
+        bool, "Whether that is wanted even though `encryption` encrypts all other objects."
+    ] = False
 
 
 class Metrics(Struct, frozen=True, kw_only=True):
@@ -204,6 +211,29 @@ class Retention(Struct, frozen=True, kw_only=True):
     def rule(self) -> RetentionRule | None:
         """The rule that is meant; None for no deleting at all."""
         return None if self.full is None else RetentionRule(self.full, self.daily)
+
+
+class Instance(Struct, frozen=True, kw_only=True):
+    """The instance configuration: files that are recorded beside etcd, into an archive of their own."""
+
+    files: Annotated[
+        tuple[str, ...],
+        "Files that are recorded whenever they change, such as the control plane's "
+        "`/usr/local/apisix/conf/config.yaml`: absolute paths.",
+    ] = ()
+    archive: Annotated[
+        ArchiveUrl | None,
+        "Where their history is kept; another place than the resources' archive. The sections `s3` and "
+        "`encryption` hold for it as well.",
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse files without a place for them, and paths that depend on who reads them."""
+        if self.files and self.archive is None:
+            raise UsageError("files are given, but no archive", hint="say where their history is kept")
+        for path in self.files:
+            if not path.startswith("/"):
+                raise UsageError(f'"{path}" is no absolute path', hint="begin it with /")
 
 
 class EncryptedFields(Struct, frozen=True, kw_only=True):
@@ -256,4 +286,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     metrics: Metrics = Metrics()
     retention: Retention = Retention()
     apisix: Apisix = Apisix()
+    instance: Instance = Instance()
     agent: Agent = Agent()

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from replicator.core import documents, names
 from replicator.core.documents import FORMAT, Archive
+from replicator.core.file_changes import FILES
 from replicator.errors import Compacted, UsageError
 from replicator.flows.open_archive import read_archive, read_epochs
 from replicator.flows.open_epoch import open_epoch, read_base
@@ -36,9 +37,10 @@ def examine(link: Link) -> Archive | None:
         if not holds_keys(link.source):
             question_prefix(link.source, link.prefix)
     elif archive.prefix != link.prefix:
+        ours = "the files' own" if link.prefix == FILES else "etcd.prefix"
         raise UsageError(
-            f"the archive records the prefix {archive.prefix}, and etcd.prefix is {link.prefix}",
-            hint="give each prefix an archive of its own",
+            f"the archive records the prefix {archive.prefix}, and {ours} is {link.prefix}",
+            hint="give each prefix an archive of its own, and files one as well",
         )
     return archive
 

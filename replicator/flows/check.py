@@ -44,21 +44,21 @@ def check(source: Source, prefix: str, place: Place, token: str) -> Iterator[Fin
         place: Where to.
         token: A random name for the object that is written, swapped, read back and deleted.
     """
-    etcd = attempted("etcd", lambda: _etcd(source))
+    etcd = attempt_to("etcd", lambda: _etcd(source))
     yield etcd
     if etcd.failure is None:
-        yield attempted("prefix", lambda: _prefix(source, prefix))
+        yield attempt_to("prefix", lambda: _prefix(source, prefix))
     store = place.store
-    stored = attempted("store", lambda: _store(store, token))
+    stored = attempt_to("store", lambda: try_store(store, token))
     yield stored
     if stored.failure is None:
-        yield attempted("swap", lambda: _swap(store, f"{token}-swap"))
-        yield attempted("archive", lambda: _archive(store, prefix))
-    yield attempted("spool", lambda: _spool(place, is_reachable=stored.failure is None))
+        yield attempt_to("swap", lambda: _swap(store, f"{token}-swap"))
+        yield attempt_to("archive", lambda: _archive(store, prefix))
+    yield attempt_to("spool", lambda: _spool(place, is_reachable=stored.failure is None))
 
 
-def attempted(what: str, attempt: Callable[[], str]) -> Finding:
-    """Return what came of the *attempt*: its words, or its error."""
+def attempt_to(what: str, attempt: Callable[[], str]) -> Finding:
+    """Return what *attempt* says, or why it failed, as the finding *what*."""
     try:
         return Finding(what, attempt())
     except ReplicatorError as failure:
@@ -78,7 +78,8 @@ def _prefix(source: Source, prefix: str) -> str:
     return "etcd holds no key yet: `replicator run` waits for the first"
 
 
-def _store(store: ObjectStore, token: str) -> str:
+def try_store(store: ObjectStore, token: str) -> str:
+    """Write, read back, list and delete an object whose name has *token* in it; say what came of it."""
     found = probe(store, token)
     broken = [
         promise

@@ -43,14 +43,14 @@ class CopyRules:
     """What the copy is made for.
 
     Attributes:
-        options: What is known of the gateway; the prefix is the archive's.
+        options: Gives what is known of the gateway by now; the prefix is the archive's.
         prefix: The prefix that the archive must be of.
-        form: ``yaml`` or ``json``; or ``api``, if the target is a gateway that keeps it in memory alone: what
-            it was given is then kept in the home as well, for a gateway that starts while the store is away.
+        form: ``yaml`` or ``json``; or ``api``, if the target is a gateway that keeps it in memory alone: the
+            home then has it as well, for a gateway that starts while the store is away.
         guard: What is held back.
     """
 
-    options: Options
+    options: Callable[[], Options]
     prefix: str
     form: Format
     guard: WipeRule
@@ -96,10 +96,10 @@ class Copy:
         self._rules = rules
         self._clock = clock
         self._log = log
-        self._renderer = Renderer(
-            replace(rules.options, prefix=rules.prefix.rstrip("/").encode()), rules.form
-        )
-        self._is_due = False
+        self._prefix = rules.prefix.rstrip("/").encode()
+        self._options = rules.options()
+        self._renderer = self._renderer_of(self._options)
+        self._is_due = self._is_anew = False
         self._known_through: datetime | None = None
         self._waiting: _Made | None = None
         self._given: _Made | None = None
@@ -135,6 +135,9 @@ class Copy:
     def _follow(self) -> None:
         """Render what is new in the archive."""
         self._is_due = self._tail.poll() or self._is_due
+        if (options := self._rules.options()) != self._options:  # such as another keyring: all is anew
+            self._renderer, self._options = self._renderer_of(options), options
+            self._is_due = self._is_anew = True
         if self._is_due:
             self._check()
             self._waiting = self._made()
@@ -160,13 +163,14 @@ class Copy:
 
     def _made(self) -> _Made:
         news = self._tail.take_news()
-        if news is None:
+        if news is None or self._is_anew:
             self._renderer.reset((key, record.value) for key, record in self._tail.state.items())
         else:
             self._renderer.update((key, self._value(key)) for key in news)
+        self._is_anew = False
         rendering = self._renderer.rendering()
         self._tell(refused=len(rendering.report.refused), unopened=rendering.report.unopened)
-        plugins = self._value(self._rules.prefix.rstrip("/").encode() + b"/plugins")
+        plugins = self._value(self._prefix + b"/plugins")
         return _Made(
             rendering=rendering,
             content=_digest(rendering.chunks()),
@@ -176,6 +180,9 @@ class Copy:
             revision=self._tail.state.revision,
             plugins=_digest([plugins]) if plugins is not None else "",
         )
+
+    def _renderer_of(self, options: Options) -> Renderer:
+        return Renderer(replace(options, prefix=self._prefix), self._rules.form)
 
     def _value(self, key: bytes) -> bytes | None:
         record = self._tail.state.get(key)
@@ -227,10 +234,8 @@ class Copy:
                 self._again_at = self._clock.monotonic() + _AGAIN_AFTER_S
             return
         # Nothing new for a gateway, as when only heartbeats came.
-        here = msgspec.structs.replace(
-            before, archive_id=made.archive_id, epoch=made.epoch, revision=made.revision
-        )
-        self._tell(written=here)
+        place = {"archive_id": made.archive_id, "epoch": made.epoch, "revision": made.revision}
+        self._tell(written=msgspec.structs.replace(before, **place))
         self._given = self._given or made
 
     def _put(self, made: _Made) -> None:
@@ -239,8 +244,8 @@ class Copy:
             self._home.write(PUSHED, b"".join(chunks))
         self._target.put(chunks)
         self._given = made
-        size_bytes = sum(map(len, chunks))
-        self._log.info("copy.written", epoch=made.epoch, revision=made.revision, size_bytes=size_bytes)
+        size = sum(map(len, chunks))
+        self._log.info("copy.written", epoch=made.epoch, revision=made.revision, size_bytes=size)
         written = Written(
             archive_id=made.archive_id,
             epoch=made.epoch,
@@ -274,18 +279,15 @@ class Copy:
                 hint="look at what else is told of the archive",
             )
         self._target.put([body])
-        written = self.told.written
-        if written is not None:
-            self._log.info(
-                "copy.written", epoch=written.epoch, revision=written.revision, size_bytes=len(body)
-            )
+        if (put := self.told.written) is not None:
+            self._log.info("copy.written", epoch=put.epoch, revision=put.revision, size_bytes=len(body))
 
     def _remember(self) -> None:
         """Keep what a next start must know: at once if it is another file, else now and then."""
-        if self.told.written is None:
+        if (written := self.told.written) is None:
             return
         memory = Memory(
-            written=self.told.written,
+            written=written,
             observed_through=self.told.observed_through,
             peak=self._peak,
             held=self._held,

@@ -9,8 +9,11 @@ from uuid import uuid4
 from replicator.telemetry.metrics import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.core.state import State
     from replicator.ports import Clock, ObjectStore, Peers, Source, Spools
     from replicator.telemetry.metrics import Meter
 
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 class Link:
     """Records *prefix* of *source* into *store*, by way of *spools*; *writer* is a random name for one term.
 
-    *peers* tells of other writers' processes.
+    *peers* tells of other writers' processes. *continue_from* hears where the archive ends, its state and the
+    revision up to which everything is known, before that is followed: a source without revisions of its own
+    counts on from there.
     """
 
     source: Source
@@ -31,3 +36,4 @@ class Link:
     log: FilteringBoundLogger
     writer: str = field(default_factory=lambda: uuid4().hex)
     meter: Meter = field(default_factory=Silent)
+    continue_from: Callable[[State, int], None] = lambda state, revision: None  # noqa: ARG005

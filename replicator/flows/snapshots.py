@@ -48,8 +48,9 @@ class Snapshots:
     """Stores a snapshot of a changed state when the tail outweighs it, and at the latest by *schedule*.
 
     One thread decides with `consider`, any other tells with `stored` how far the stored log has come: no
-    snapshot is stored before the segment that leads to it. *on_stored* hears of each that was stored, in the
-    thread that stored it. *prove* asks the store, and raises WriterFenced if the lease isn't ours.
+    snapshot is stored before the segment that leads to it. *on_stored* hears of each that was stored, and of
+    the state that it shows, in the thread that stored it. *prove* asks the store, and raises WriterFenced if
+    the lease isn't ours.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Snapshots:
         schedule: Schedule,
         clock: Clock,
         log: FilteringBoundLogger,
-        on_stored: Callable[[Stored], None] = lambda _: None,
+        on_stored: Callable[[Stored, State], None] = lambda _stored, _state: None,
         prove: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
@@ -139,4 +140,4 @@ class Snapshots:
             self._log.warning("snapshot.missed", object=name, cause=str(error))
             return
         self._log.info("snapshot.stored", object=name, size_bytes=len(body))
-        self._on_stored(cut.stored(digest_of(body)))
+        self._on_stored(cut.stored(digest_of(body)), cut.state)

@@ -41,7 +41,7 @@ class Tail:
 
     A poll costs one GET, and others each 5 s and each 15 s (S3: about $1.40 in 30 days at a poll a second).
     LISTs are made only when the log is known to go on elsewhere, under a merged object or in another epoch;
-    or when no checkpoint tells. Only `poll` asks the store.
+    or when nothing new was told for 15 s, not even by the checkpoint. Only `poll` asks the store.
 
     Args:
         store: Where the archive is.
@@ -62,6 +62,7 @@ class Tail:
         self._news: set[bytes] | None = None
         self._known_through: datetime | None = None
         self._look_at = self._slow_look_at = -math.inf
+        self._seen: tuple[Position, datetime] | None = None
         self._damage: ArchiveDamaged | None = None
         self._pause_s, self._again_at = 0.0, -math.inf
 
@@ -146,6 +147,7 @@ class Tail:
             raise
         self._damage, self._pause_s = None, 0.0
         self._known_through, self._news = None, None
+        self._seen = self._place, self.observed_through
         self._look_at = self._clock.monotonic() + _LOOK_EACH_S
         self._slow_look_at = self._clock.monotonic() + _SLOW_LOOK_EACH_S
 
@@ -181,8 +183,9 @@ class Tail:
         self._slow_look_at = now + _SLOW_LOOK_EACH_S
         if self._is_another_archive() or self._has_next_epoch():
             self._begin()
-        elif checkpoint is None:
+        elif checkpoint is None or self._seen == (self._place, self.observed_through):  # an old one stayed
             self._catch_up()
+        self._seen = self._place, self.observed_through
 
     def _heed(self, checkpoint: Checkpoint) -> None:
         """Go where *checkpoint* says that the log has come."""

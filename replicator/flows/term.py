@@ -16,6 +16,7 @@ from replicator.flows.follow import Follower
 from replicator.flows.gaps import OpenGaps
 from replicator.flows.housekeeping import Housekeeping, HousekeepingRules
 from replicator.flows.inbox import Inbox
+from replicator.flows.latest import Publisher
 from replicator.flows.open_epoch import open_epoch, read_base
 from replicator.flows.persist import Persistence
 from replicator.flows.readback import Readback
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from replicator.core.schedule import Schedule
+    from replicator.core.state import State
     from replicator.flows.inbox import GroupCommit
+    from replicator.flows.latest import LatestObject
     from replicator.flows.lease import Lease, Standing
     from replicator.flows.link import Link
     from replicator.flows.open_epoch import Base
-    from replicator.flows.readback import Pace
+    from replicator.flows.readback import Pace, Stored
     from replicator.flows.tip import LogEnd, Tip
     from replicator.ports import ObjectStore
 
@@ -49,7 +52,7 @@ class LeaseYielded(WriterFenced):
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What is written when, how much may wait on disk, what is read back and what is tidied up."""
+    """What is written when, how much may wait on disk, what is read back, tidied up, kept in plain form."""
 
     commit: GroupCommit
     schedule: Schedule
@@ -57,6 +60,7 @@ class CaptureRules:
     yield_after_s: float = 30.0
     readback: Pace | None = None
     housekeeping: HousekeepingRules = field(default_factory=HousekeepingRules)
+    latest: LatestObject | None = None
 
 
 class Term:
@@ -156,21 +160,29 @@ class Term:
     def _record(self, tip: Tip) -> str | None:
         """Record one epoch; return why it ended, or None when we are to end. *tip* is then all stored."""
         link = self._link
-        end = tip.log_end
+        end, at_begin = tip.log_end, tip.state.copy()
         readback = Readback(link.store, link.clock, link.log, link.meter, self._rules.readback)
         accounts = Accounts(link.meter, readback, link.clock)
         accounts.began(tip)
         place, left = self._folders(tip.archive_id)
         spool = Spool(place, self._rules.spool_max_bytes, link.log, link.meter)
         spool.adopt(recover(tip, left, link.store, link.log))
+        link.continue_from(tip.state, tip.watermark.revision)
         appender = Appender(link.store, self._persistence, self._lease.prove, link.log)
         shipper = Shipper(spool, appender, accounts, tip.header("segment"), end, link.log)
         schedule, prove = self._rules.schedule, self._lease.prove
-        snapshots = Snapshots(link.store, schedule, link.clock, link.log, accounts.snapshot_stored, prove)
+        publisher = Publisher(self._rules.latest, link.log, self._lease.prove)
+
+        def snapshot_stored(stored: Stored, state: State) -> None:
+            accounts.snapshot_stored(stored)
+            publisher.offer(stored.position, stored.moment, state)
+
+        snapshots = Snapshots(link.store, schedule, link.clock, link.log, snapshot_stored, prove)
         inbox = Inbox(self._rules.commit, _INBOX_LIMIT_BYTES, link.clock)
         self._spool, self._inbox = spool, inbox
         self._standing = lambda: _standing(tip, shipper.end)
         self.has_begun = True
+        publisher.offer(end.position, end.watermark.moment, at_begin)
         readback.start()
         limit_bytes = min(self._rules.commit.size_bytes, _INBOX_LIMIT_BYTES)
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
@@ -185,6 +197,7 @@ class Term:
             spool.close()
             shipping.join()
             snapshots.finish()
+            publisher.finish()
             readback.finish()
             self._raise_failure()
             tip.anchor = shipper.end.anchor

@@ -45,6 +45,7 @@ FIELDS: Final = {
     "object": "Name of the object, below the archive's root.",
     "objects": "How many objects were deleted.",
     "operation": "What was asked of the store.",
+    "path": "The file's path.",
     "prefix": "The prefix that is recorded.",
     "reason": "Why the history is not continuous, as in `epoch.json`.",
     "retry_in_s": "Seconds until the next attempt.",
@@ -62,12 +63,22 @@ FIELDS: Final = {
 }
 """The fields of single events."""
 
+_FILE = ("path", "cause")
+_SIZED = ("revision", "size_bytes")
+_AGAIN = ("cause", "retry_in_s")
 
 EVENTS: Final = (
     Event("source.connected", "info", "etcd answers.", ("cluster_id", "version", "head")),
     Event(
         "source.empty", "warning", "etcd holds no key at all: there is nothing to record yet.", ("prefix",)
     ),
+    Event("file.missing", "warning", "A file of `instance.files` isn't there, or no longer.", _FILE),
+    Event(
+        "file.unreadable", "warning", "One can't be read. What was recorded stays: it is no delete.", _FILE
+    ),
+    Event("file.restless", "warning", "One is written all the time: it is recorded as it is.", _FILE),
+    Event("latest.stored", "info", "The newest state in plain form is stored.", ("object", *_SIZED)),
+    Event("latest.missed", "warning", "It couldn't be; the one before stays meanwhile.", ("object", *_AGAIN)),
     Event(
         "spool.none",
         "warning",

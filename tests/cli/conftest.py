@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import uuid
@@ -13,11 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from aes import encrypted
 from agent_bench import AGENT, ORIGINAL, RELOAD, Bench
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-from cryptography.hazmat.primitives.padding import PKCS7
 from servers.command import Complaint, running
 from servers.etcd import Etcd
 from servers.etcd_json import EtcdJson
@@ -36,15 +32,7 @@ HOSTILE_KEYS = (
 )
 
 
-def _encrypted(text: str, key: bytes) -> str:
-    """Return *text* as APISIX stores it: AES-CBC, PKCS#7, its key as its initial vector, base64."""
-    padder = PKCS7(128).padder()
-    encryptor = Cipher(AES(key), CBC(key)).encryptor()
-    padded = padder.update(text.encode()) + padder.finalize()
-    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode()
-
-
-SEALED = _encrypted("jacks-key", b"qeddd145sfvddff3")
+SEALED = encrypted("jacks-key", b"qeddd145sfvddff3")
 
 
 @dataclass(frozen=True)

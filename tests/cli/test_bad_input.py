@@ -35,7 +35,7 @@ SETTINGS: dict[str, tuple[str, str, str]] = {
     "password without a user": (f"etcd: {{password: {SECRET}}}", "username and password go together", "both"),
     "password in a URL": (f"etcd: {{endpoints: ['http://u:{SECRET}@h:1']}}", "has an @ in it", "settings"),
     "an unset variable": ("etcd: {prefix: '${NOBODY_SET_THIS}'}", "NOBODY_SET_THIS is not set", "set it"),
-    "a later version's": ("instance: {}", "doesn't have instance yet", "remove it"),
+    "Azure's": ("fallback_cp: {azure_blob: {a: b}}", "fallback_cp.azure_blob is not supported", "aws_s3"),
     "no YAML": ("etcd: {", "not YAML", "quotes"),
     "no mapping": ("- 1", "expected a mapping", "docs/configuration.md"),
     "nothing at all": ("", "no archive is named", "--archive file:///dir"),

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from replicator.config import ArchiveUrl, EncryptedFields, Encryption, Secret, Settings, load
 from replicator.config.keys import known
 from replicator.config.reader import expand, literal
-from replicator.config.settings import NOT_YET
 from replicator.config.values import HttpUrl, Listen
 from replicator.core.retention import RetentionRule
 from replicator.core.schedule import Schedule
@@ -139,19 +138,6 @@ def test_an_unknown_setting_is_refused_and_the_nearest_is_named(
 
     assert complaint == str(error)
     assert hint in error.hint
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_a_setting_of_a_later_version_is_told_from_an_unknown_one(name: str, file: Path) -> None:
-    section, _, key = name.partition(".")
-    error = refusal(file, f"{section}:\n  {key}: 1\n" if key else f"{section}: {{a: 1}}\n")
-
-    assert str(error).endswith(f": this version doesn't have {name} yet")
-    assert "remove it" in error.hint
-
-
-def test_a_setting_is_not_both_known_and_not_yet() -> None:
-    assert not NOT_YET & {known_name for name in known() for known_name in (name, name.partition(".")[0])}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
+from aes import encrypted
 from archives import quiet_log
 from copies import RULES, Story, routes
 
@@ -110,7 +114,7 @@ def test_an_older_copy_of_the_archive_is_refused() -> None:
 def test_another_prefixs_archive_is_refused() -> None:
     story = Story()
     log, _ = quiet_log()
-    rules = CopyRules(Options(), "/other", "yaml", RULES.guard)
+    rules = CopyRules(Options, "/other", "yaml", RULES.guard)
     copy = Copy(Tail(story.store, story.clock), story.disk, story.disk, rules, story.clock, log)
     copy.step()
     assert "the archive records the prefix /apisix" in copy.told.failure
@@ -169,3 +173,19 @@ def test_an_archive_that_is_not_there_yet_is_waited_for() -> None:
     story.store.objects.update(objects)
     story.copy.step()
     assert routes(story.disk.written[-1]) == 6
+
+
+def test_another_keyring_renders_all_anew() -> None:
+    keyring = [b"qeddd145sfvddff3"]
+    rules = replace(RULES, options=lambda: Options(keyring=tuple(keyring)))
+    story = Story(rules)
+    sealed = encrypted("jo's key", b"0123456789abcdef")
+    consumer = {"username": "jo", "plugins": {"key-auth": {"key": sealed}}}
+    story.put(b"/apisix/consumers/jo", json.dumps(consumer).encode())
+    story.copy.step()
+    assert sealed.encode() in story.disk.written[-1]
+    keyring[:] = [b"0123456789abcdef"]
+    story.copy.step()
+    assert b"jo's key" in story.disk.written[-1]
+    assert routes(story.disk.written[-1]) == 6
+    assert not story.copy.told.unopened
