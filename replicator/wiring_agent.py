@@ -99,9 +99,15 @@ def resource_file(settings: Settings) -> ResourceFile:
     return ResourceFile(Path(settings.agent.resource_file))
 
 
+def health(settings: Settings) -> Health:
+    """Return what probes the gateway's etcd."""
+    return Health(source(settings.etcd), settings.agent.probe_interval.total_seconds(), SystemClock())
+
+
 def gateway_switch(
     settings: Settings,
     shared: SharedConfig,
+    probes: Health,
     home: Home,
     log: FilteringBoundLogger,
     is_ending: Callable[[], bool] = lambda: False,
@@ -111,6 +117,7 @@ def gateway_switch(
     Args:
         settings: They.
         shared: What it must share with its control plane.
+        probes: They tell whether etcd would serve it.
         home: Where its journal is.
         log: Hears of its steps.
         is_ending: Tells that nobody wants to wait for the gateway any more.
@@ -128,6 +135,7 @@ def gateway_switch(
         LocalGateway(options, is_ending),
         home,
         lambda own: shared.standalone(own, provider),
+        probes.is_well,
         SystemClock(),
         log,
     )
@@ -165,10 +173,11 @@ def agent(
     )
     clock = SystemClock()
     ending = threading.Event()
+    probes = health(settings)
     parts = Parts(
         resource_copy(settings, shared, home, log),
-        gateway_switch(settings, shared, home, log, ending.is_set) if chosen.reload else None,
-        Health(source(settings.etcd), rules.probe_interval_s, clock),
+        gateway_switch(settings, shared, probes, home, log, ending.is_set) if chosen.reload else None,
+        probes,
         shared=shared if settings.instance.archive is not None else None,
         meter=meter or Silent(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from archives import quiet_log
@@ -12,6 +13,7 @@ from replicator.flows.switch import Switch
 
 ORIGINAL = b"# the original\n"
 STANDALONE = b"standalone: # the original\n"
+NOTHING = b"404 Route Not Found"
 
 
 class Killed(BaseException):
@@ -27,6 +29,7 @@ class Machine:
         files: What lies in the home.
         reloads: How often the gateway was reloaded.
         die_at: The agent dies before (even) or after (odd) the effect of half this number.
+        is_etcd_well: Whether etcd would give the gateway its configuration.
         failing: What fails: ``replace``, ``reload``, ``ready``.
     """
 
@@ -36,7 +39,7 @@ class Machine:
         self.reloads = self.effects = 0
         self.die_at: int | None = None
         self.failing: set[str] = set()
-        self.is_ending = False
+        self.is_ending, self.is_etcd_well = False, True
 
     def _do(self, what: str, effect: Any) -> None:
         place = self.effects
@@ -61,7 +64,8 @@ class Machine:
         """Do as `Gateway` does."""
 
         def effect() -> None:
-            self.running = self.config
+            is_served = self.is_etcd_well or self.config == STANDALONE
+            self.running = self.config if is_served else NOTHING
             self.reloads += 1
 
         self._do("reload", effect)
@@ -98,4 +102,6 @@ class AsGateway:
 
 def switch_of(machine: Machine) -> Switch:
     log, _ = quiet_log()
-    return Switch(AsGateway(machine), machine, lambda own: b"standalone: " + own, SystemClock(), log)  # type: ignore[arg-type]
+    gateway: Any = AsGateway(machine)
+    made = partial(bytes.__add__, b"standalone: ")
+    return Switch(gateway, machine, made, lambda: machine.is_etcd_well, SystemClock(), log)

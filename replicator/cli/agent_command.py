@@ -31,7 +31,14 @@ from replicator.flows.agent_told import ANSWER, REQUEST, STATUS, AgentTold, Repl
 from replicator.flows.once import prepare
 from replicator.telemetry.log import configure
 from replicator.wiring_agent import agent as wired
-from replicator.wiring_agent import agent_home, gateway_switch, resource_copy, resource_file, shared_config
+from replicator.wiring_agent import (
+    agent_home,
+    gateway_switch,
+    health,
+    resource_copy,
+    resource_file,
+    shared_config,
+)
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -97,7 +104,8 @@ def _once(shared: Shared) -> int:
     home = agent_home(settings)
     home.lock()
     known = shared_of(settings, home, log)
-    copy, switch = resource_copy(settings, known, home, log), gateway_switch(settings, known, home, log)
+    copy = resource_copy(settings, known, home, log)
+    switch = gateway_switch(settings, known, health(settings), home, log)
     try:
         say(prepare(wiring.source(settings.etcd), copy, switch, resource_file(settings)), err=True)
     finally:

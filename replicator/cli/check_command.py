@@ -20,7 +20,7 @@ from replicator.flows.check import Place, check
 from replicator.flows.check_gateway import check_gateway
 from replicator.flows.check_instance import check_files, check_keyring
 from replicator.telemetry.log import configure
-from replicator.wiring_agent import agent_home, gateway_switch
+from replicator.wiring_agent import agent_home, gateway_switch, health
 from replicator.wiring_instance import file_source, instance_settings
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def _found(settings: Settings) -> Iterator[Finding]:
     if settings.agent.reload:
         home = agent_home(settings)
         log = configure("console", "error")
-        switch = partial(gateway_switch, settings, shared_of(settings, home, log), home, log)
+        shared = shared_of(settings, home, log)
+        switch = partial(gateway_switch, settings, shared, health(settings), home, log)
         yield from check_gateway(home, switch)
     if is_readable:
         yield from check_keyring(place.store, lambda: _options(settings))

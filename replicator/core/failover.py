@@ -75,7 +75,8 @@ def decide(rules: FailoverRules, now: Situation) -> Decision:
     | etcd | failed for `failover_after_s` | unusable | stay, and say so |
     | standalone | well for `failback_after_s`, and trusted | | etcd |
     | standalone | well, not trusted | | stay, and say so |
-    | any | on no way back, and it may not run on what its config.yaml says | | the same mode again |
+    | etcd | well, and the gateway may not have read its config.yaml | | etcd again |
+    | standalone | on no way back, and the gateway may not run on its file | | standalone again |
     | any | anything else | | stay |
 
     Nothing happens while paused or within the hold-down; a pinned gateway stays on its file.
@@ -98,7 +99,7 @@ def hold_down_s(rules: FailoverRules, undone: int) -> float:
 
 def _wanted(rules: FailoverRules, now: Situation) -> Decision:
     if now.mode == "etcd":
-        wanted, is_on_its_way = _failover(rules, now), False
+        wanted, is_on_its_way = _failover(rules, now), now.healthy_s <= 0
     elif now.is_pinned:
         wanted, is_on_its_way = Decision(None, "turned to the file by hand"), False
     else:

@@ -113,6 +113,11 @@ def is_point_name(name: str) -> bool:
     return _POINT.fullmatch(name) is not None
 
 
+def epoch_folder(epoch: int) -> str:
+    """Return the prefix of all objects of an epoch."""
+    return f"e{epoch:08d}/"
+
+
 def log_folder(epoch: int) -> str:
     """Return what the names of all segments of *epoch* begin with."""
     return f"e{epoch:08d}/log/"

@@ -231,7 +231,9 @@ class Agent:
         if switch.journal.mode == to and not is_forced:
             switch.note(is_pinned=to == "standalone")
             return f"it runs on {_NAMES[to]} already"
-        why = self._look.unusable() if to == "standalone" else self._look.distrust(switch)
+        why = (
+            self._look.unusable() if to == "standalone" else self._look.away() or self._look.distrust(switch)
+        )
         if why and not is_forced:
             raise Refused(why, hint="--force does it all the same")
         is_done = self._turn(

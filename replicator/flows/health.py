@@ -88,6 +88,12 @@ class Health:
                 return Pulse(healthy_s=lasting_s, is_empty=self._is_empty)
             return Pulse(failing_s=lasting_s, failure=self._failure)
 
+    def is_well(self) -> bool:
+        """Tell whether the last probe passed; the first one is made here and now, if there was none."""
+        if self.pulse() == Pulse():
+            self.probe()
+        return self.pulse().healthy_s > 0
+
     def _note(self, *, is_well: bool, first: float, last: float) -> None:
         if is_well is not self._is_well:
             self._is_well, self._last, self._lasting_s = is_well, first, 0.0

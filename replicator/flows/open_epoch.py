@@ -12,7 +12,7 @@ from replicator.core import documents, objects
 from replicator.core.documents import Epoch
 from replicator.core.frame import digest_of
 from replicator.core.gaps import Across
-from replicator.core.names import SnapshotName, epoch_document, gap_record
+from replicator.core.names import SnapshotName, epoch_document, epoch_folder, gap_record
 from replicator.core.objects import Header, SnapshotFooter
 from replicator.core.records import Window
 from replicator.core.state import State
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from replicator.flows.persist import Persistence
     from replicator.ports import Source, SourceStatus
 
+
+_TICK = timedelta(microseconds=1)
 
 # An etcd that forgets faster than that is read at its head.
 _TRIES_AT_THE_OLDEST = 3
@@ -118,7 +120,8 @@ def open_epoch(
     number = before.epoch.epoch + 1 if before else 1
     observed_at = base.observed_at
     if before is not None:
-        observed_at = max(observed_at, before.watermark.moment + timedelta(microseconds=1))
+        observed_at = max(observed_at, before.watermark.moment + _TICK)
+    observed_at = _untaken(link, number, base.state.revision, observed_at)
     window = Window(before.watermark.moment, observed_at) if before and not base.is_whole else None
     revision = base.state.revision
     name = SnapshotName(number, revision, observed_at, is_base=True)
@@ -172,6 +175,20 @@ def open_epoch(
         sealed=(revision, base.state.digest),
         seen=(revision, Watermark(revision, observed_at)),
     )
+
+
+def _untaken(link: Link, number: int, revision: int, observed_at: datetime) -> datetime:
+    """Return the first moment from *observed_at* on at which nobody has begun to open epoch *number*.
+
+    Over a clock that was set back each try has the same moment, and what a killed one has left there would
+    keep all others from opening it.
+    """
+    taken = set(link.store.names(epoch_folder(number)))
+    while not taken.isdisjoint(
+        (str(SnapshotName(number, revision, observed_at, is_base=True)), gap_record(number, observed_at))
+    ):
+        observed_at += _TICK
+    return observed_at
 
 
 def _store_gap(persistence: Persistence, across: Across, header: Header, observed_at: datetime) -> Gap:

@@ -99,6 +99,11 @@ class Outlook:
             return "somebody has changed config.yaml: replicator agent failback --force"
         return ""
 
+    def away(self) -> str:
+        """Return how etcd fails, in words; nothing if it doesn't."""
+        failure = self.parts.health.pulse().failure
+        return f"etcd fails, and the gateway would have nothing: {failure}" if failure else ""
+
     def age_s(self) -> float | None:
         """Return how old the configuration is; None if nobody knows."""
         known = self.parts.copy.told.observed_through

@@ -2,6 +2,7 @@
 
 Each step is written down in the agent's home before it is taken, and may be taken again: replace config.yaml,
 reload the gateway, await that it is ready. What fails is undone by the same steps with what was there before.
+But no undo lets a gateway look for its configuration in an etcd that is away: it would then have none at all.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from replicator.core.failover import Mode
     from replicator.ports import Clock, Gateway, Home
 
+_AWAY = "etcd is away, and a reload would take from it what it runs with"
 _CHANGED = "the gateway's config.yaml is neither the agent's nor the original: somebody has changed it"
 
 
@@ -38,6 +40,7 @@ class Switch:
         home: Where the journal and the original are kept.
         standalone: Gives the config.yaml for the file, from the gateway's own; raises UsageError if that is
             none, or one for a file already.
+        is_etcd_well: Tells whether a gateway that is reloaded now would get its configuration from etcd.
         clock: For the times in the journal.
         log: Hears of each step.
     """
@@ -47,12 +50,14 @@ class Switch:
         gateway: Gateway,
         home: Home,
         standalone: Callable[[bytes], bytes],
+        is_etcd_well: Callable[[], bool],
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
         self._gateway = gateway
         self._home = home
         self._standalone = standalone
+        self._is_etcd_well = is_etcd_well
         self._clock = clock
         self._log = log
         self.journal = read_journal(home)
@@ -216,7 +221,7 @@ class Switch:
             self._log.error("switch.failed", to=self.journal.goal, cause=str(failure))
             return self._fail(failure)
         if self.journal.is_undo:
-            self._end(self.journal.mode, failure=self.journal.failure)
+            self._end(self.journal.mode, failure=self.journal.failure, unread=self.journal.unread)
             self._log.warning("switch.undone", mode=self.journal.mode, cause=self.journal.failure)
             return False
         self._end(self.journal.goal)
@@ -232,6 +237,9 @@ class Switch:
                 return True  # the gateway has read nothing else meanwhile
             self._write(step="reloading", has_reloaded=True)
         if self.journal.step == "reloading":
+            if self.journal.is_undo and self.journal.goal == "etcd" and not self._is_etcd_well():
+                self._write(unread=_AWAY)
+                return True
             self._gateway.reload()
             self._write(step="awaiting")
         return self._gateway.await_ready()

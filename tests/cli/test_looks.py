@@ -45,7 +45,7 @@ def test_what_list_status_and_check_say_of_a_live_archive(
 
         checked = answered("-c", path, "check")
         assert [(entry["what"], entry["ok"]) for entry in checked] == [
-            (what, True) for what in ("etcd", "prefix", "store", "swap", "archive", "spool")
+            (what, True) for what in ("etcd", "prefix", "store", "swap", "archive", "spool", "keyring")
         ]
         assert recorder.stop() == 0
     assert b"writer     none: the last one ended in order" in called("-c", path, "status").out

@@ -98,7 +98,8 @@ def test_after_failures_the_hold_down_grows_to_a_bound() -> None:
     ("now", "to"),
     [
         (Situation("etcd", healthy_s=5, again="unread"), "etcd"),
-        (Situation("etcd", failing_s=5, again="unread"), "etcd"),
+        (Situation("etcd", failing_s=5, again="unread"), None),
+        (Situation("etcd", again="unread"), None),
         (replace(FAILED, again="unread"), "standalone"),
         (Situation("standalone", failing_s=5, again="made anew"), "standalone"),
         (Situation("standalone", healthy_s=5, again="made anew"), None),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from gateway_machine import ORIGINAL, STANDALONE, Killed, Machine, switch_of
+from gateway_machine import NOTHING, ORIGINAL, STANDALONE, Killed, Machine, switch_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +75,26 @@ def test_what_fails_is_undone_and_killed_meanwhile_too(to: Any, what: str) -> No
             assert machine.config == before
             assert again.journal.failure == f"{what} fails"
             assert again.journal.undone == 1
+
+
+@pytest.mark.parametrize("what", ["replace", "reload", "ready"])
+def test_while_etcd_is_away_an_undo_takes_nothing_from_the_gateway(what: str) -> None:
+    for die_at in [None, *range(40)]:
+        machine = Machine()
+        machine.is_etcd_well, machine.die_at, machine.failing = False, die_at, {what}
+        with suppress(Killed, GatewayFailed):
+            assert not switch_of(machine).turn("standalone", "a test")
+        machine.die_at, machine.failing = None, machine.failing - {"replace"}
+        again = switch_of(machine)
+        again.resume()
+        assert again.journal.to is None, die_at
+        assert machine.running != NOTHING, die_at
+        assert machine.config == ORIGINAL or again.journal.mode == "standalone", die_at
+        machine.is_etcd_well, machine.failing = True, set()
+        assert machine.running == machine.config or again.journal.unread, die_at
+        assert again.turn(again.journal.mode, "once more"), die_at
+        assert machine.running == machine.config, die_at
+        assert not again.journal.unread, die_at
 
 
 steps = st.tuples(st.sampled_from(["standalone", "etcd"]), st.none() | st.integers(0, 30))
