@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memory_store import MemoryStore
+    from structlog.testing import LogCapture
 
     from replicator.core.objects import Segment
     from replicator.core.records import Batch, Record
@@ -152,41 +153,11 @@ class ModelSource:
         return None
 
 
-class Running:
-    """A capture in a thread of its own: what it says, and what ended it."""
+class Background:
+    """A *capture* in a thread of its own: what it says, to *kept*, and what ended it."""
 
-    def __init__(
-        self,
-        source: Source,
-        store: ObjectStore,
-        commit: GroupCommit = AT_ONCE,
-        every: str = "@every 1h",
-        spools: Spools | None = None,
-        spool_max_bytes: int = 1 << 30,
-        *,
-        readback: Pace | None = None,
-        meter: Meter | None = None,
-        cadence: Cadence = OFTEN,
-    ) -> None:
-        bound, self._kept = quiet_log()
-        clock = source.clock if isinstance(source, ModelSource) else SystemClock()
-        connections = chain([source], (source.again() for _ in repeat(None)))  # type: ignore[attr-defined]
-
-        def connect() -> Link:
-            return Link(
-                source=next(connections),
-                prefix=PREFIX,
-                store=store,
-                spools=spools or NoSpool(),
-                peers=Strangers(),
-                clock=clock,
-                log=bound,
-                meter=meter or Silent(),
-            )
-
-        self.store = store
-        rules = CaptureRules(commit, Schedule(every), spool_max_bytes, SILENCE_S, readback)
-        self.capture = Capture(connect, rules, LeaseRules(SILENCE_S, cadence))
+    def __init__(self, capture: Capture, kept: LogCapture) -> None:
+        self.capture, self._kept = capture, kept
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -204,13 +175,6 @@ class Running:
     def tells(self, name: str, times: int = 1) -> None:
         """Wait until it has logged the event *name* so many *times*."""
         self.waits(lambda: len(self.events(name)) >= times, f"{name}, {times} times")
-
-    def stores(self, revision: int) -> None:
-        """Wait until *revision* is durable."""
-        self.waits(
-            lambda: any(event["revision"] >= revision for event in self.events("segment.stored")),
-            f"revision {revision} stored",
-        )
 
     def waits(self, true: Callable[[], bool], what: str) -> None:
         """Wait until *true* is, or the capture has ended, which is wrong."""
@@ -232,6 +196,50 @@ class Running:
         failure = self.ended()
         if failure is not None:
             raise failure
+
+
+class Running(Background):
+    """A capture of *source* into *store*, in the background."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: ObjectStore,
+        commit: GroupCommit = AT_ONCE,
+        every: str = "@every 1h",
+        spools: Spools | None = None,
+        spool_max_bytes: int = 1 << 30,
+        *,
+        readback: Pace | None = None,
+        meter: Meter | None = None,
+        cadence: Cadence = OFTEN,
+    ) -> None:
+        bound, kept = quiet_log()
+        clock = source.clock if isinstance(source, ModelSource) else SystemClock()
+        connections = chain([source], (source.again() for _ in repeat(None)))  # type: ignore[attr-defined]
+
+        def connect() -> Link:
+            return Link(
+                source=next(connections),
+                prefix=PREFIX,
+                store=store,
+                spools=spools or NoSpool(),
+                peers=Strangers(),
+                clock=clock,
+                log=bound,
+                meter=meter or Silent(),
+            )
+
+        self.store = store
+        rules = CaptureRules(commit, Schedule(every), spool_max_bytes, SILENCE_S, readback)
+        super().__init__(Capture(connect, rules, LeaseRules(SILENCE_S, cadence)), kept)
+
+    def stores(self, revision: int) -> None:
+        """Wait until *revision* is durable."""
+        self.waits(
+            lambda: any(event["revision"] >= revision for event in self.events("segment.stored")),
+            f"revision {revision} stored",
+        )
 
 
 @contextmanager

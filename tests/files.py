@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from archives import Strangers, quiet_log
-from captures import AT_ONCE, OFTEN, SILENCE_S
-from servers.command import until
+from captures import AT_ONCE, OFTEN, SILENCE_S, Background
 
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.file_sight import Patience
@@ -32,14 +30,14 @@ if TYPE_CHECKING:
 QUICK = Patience(quiet_s=0.03, gone_s=0.2, at_most_s=5.0, poll_s=0.05)
 
 
-class Recording:
-    """A capture of *paths* into *store*, in a thread of its own."""
+class Recording(Background):
+    """A capture of *paths* into *store*, in the background."""
 
     def __init__(
         self, store: ObjectStore, paths: Sequence[Path], patience: Patience, spools: Spools | None = None
     ) -> None:
         self.store = store
-        bound, self._kept = quiet_log()
+        bound, kept = quiet_log()
 
         def tell(event: str, path: str, cause: str) -> None:
             bound.warning(event, path=path, cause=cause)
@@ -58,41 +56,12 @@ class Recording:
             )
 
         rules = CaptureRules(AT_ONCE, Schedule("@every 1h"))
-        self.capture = Capture(connect, rules, LeaseRules(SILENCE_S, OFTEN))
-        self.failure: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.capture.run()
-        except BaseException as failure:  # noqa: BLE001 (the result)
-            self.failure = failure
-
-    def events(self, name: str) -> list[Any]:
-        """Return the events of that *name* that were logged."""
-        return [entry for entry in self._kept.entries if entry["event"] == name]
-
-    def tells(self, name: str, times: int = 1) -> None:
-        """Wait until the event *name* was logged so many *times*."""
-        until(lambda: len(self.events(name)) >= times or self.failure is not None, name)
-        assert self.failure is None, self.failure
+        super().__init__(Capture(connect, rules, LeaseRules(SILENCE_S, OFTEN)), kept)
 
     def holds(self, *expected: tuple[Path, bytes]) -> None:
         """Wait until the archive's latest files are those."""
         wanted = {str(path): body for path, body in expected}
-
-        def does() -> bool:
-            assert self.failure is None, self.failure
-            return latest_files(self.store) == wanted
-
-        until(does, f"files {wanted}")
-
-    def stop(self) -> None:
-        """End it in order."""
-        self.capture.stop()
-        self.thread.join(20)
-        assert not self.thread.is_alive()
+        self.waits(lambda: latest_files(self.store) == wanted, f"files {wanted}")
 
 
 @contextmanager

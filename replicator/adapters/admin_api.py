@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 _PATH: Final = "/apisix/admin/configs"
 _VERSION: Final = "_conf_version"
 _ASK_S: Final = 5.0
-_PUT_S: Final = (
-    60.0  # a gateway takes seconds for ten thousand routes, and is asked again by nobody meanwhile
-)
+_PUT_S: Final = 60.0  # a gateway takes seconds for ten thousand routes; nobody else asks it meanwhile
 _TOLD_CHARS: Final = 300
 _NAMED: Final = 3
 _VALIDATED_BYTES: Final = 1_500_000  # what the gateway checks item by item

@@ -198,6 +198,11 @@ def command(shared: Shared, /, **words: Any) -> None:
     if asked.format_ == "kv":
         answer = key_values(restored)
     elif holds_files(restored.archive):
+        if asked.push:
+            raise UsageError(
+                f"{store} is an archive of files: a gateway takes none of them by its Admin API",
+                hint="-o FILE gives them back; --push goes with the archive of etcd",
+            )
         answer = recorded_files(restored, asked.output)
     elif asked.instance:
         raise UsageError(

@@ -42,9 +42,8 @@ def check_files(source: Source | None, store_of: Callable[[], ObjectStore], toke
 
 def _files(source: Source) -> str:
     head = source.status().head
-    total = sum(len(record.value) for _, record in source.read(head))
-    count = sum(1 for _ in source.read(head))
-    return f"{count} can be read, {total} bytes"
+    sizes = [len(record.value) for _, record in source.read(head)]
+    return f"{len(sizes)} can be read, {sum(sizes)} bytes"
 
 
 def _archive(store: ObjectStore) -> str:

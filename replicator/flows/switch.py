@@ -2,7 +2,7 @@
 
 Each step is written down in the agent's home before it is taken, and may be taken again: replace config.yaml,
 reload the gateway, await that it is ready. What fails is undone by the same steps with what was there before.
-But no undo lets a gateway look for its configuration in an etcd that is away: it would then have none at all.
+But unless that is forced, no gateway is reloaded into an etcd that is away: it would then have nothing.
 """
 
 from __future__ import annotations
@@ -237,12 +237,20 @@ class Switch:
                 return True  # the gateway has read nothing else meanwhile
             self._write(step="reloading", has_reloaded=True)
         if self.journal.step == "reloading":
-            if self.journal.is_undo and self.journal.goal == "etcd" and not self._is_etcd_well():
+            if self._would_take_all():
+                if not self.journal.is_undo:
+                    raise GatewayFailed(_AWAY, hint="it is tried again once etcd is well")
                 self._write(unread=_AWAY)
                 return True
             self._gateway.reload()
             self._write(step="awaiting")
         return self._gateway.await_ready()
+
+    def _would_take_all(self) -> bool:
+        """Tell whether a gateway that is reloaded now would be left with no configuration."""
+        journal = self.journal
+        is_meant = journal.is_forced and not journal.is_undo
+        return journal.goal == "etcd" and not is_meant and not self._is_etcd_well()
 
     def _replace(self) -> None:
         journal = self.journal

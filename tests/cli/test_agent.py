@@ -150,10 +150,34 @@ def test_a_gateway_that_does_not_get_ready_is_put_back(bench: Bench) -> None:
         until(lambda: bench.routes == {"1"}, "the file is there")
         bench.etcd.kill()
         agent.tells("switch.undone")
-        assert (bench.config, bench.reloads) == (ORIGINAL, 1)  # into an etcd that is away it isn't reloaded
+        assert (bench.config, bench.runs_on) == (ORIGINAL, "its file")  # no reload while etcd is away
         assert "it answered 503" in agent.events("switch.failed")[0]["cause"]
         probe.answer = 200
         bench.turns_to("its file")
+        bench.etcd.start()
+        bench.turns_to("etcd")
+
+
+def test_what_an_undo_has_not_reloaded_is_reloaded_once_etcd_is_well(bench: Bench) -> None:
+    with probed(bench), bench.agent() as agent:
+        until(lambda: bench.routes == {"1"}, "the file is there")
+        bench.etcd.kill()
+        agent.tells("switch.undone")
+        bench.etcd.start()
+        until(lambda: (bench.config, bench.runs_on) == (ORIGINAL, "etcd"), "it has read what lies there")
+
+
+def test_by_hand_it_goes_back_to_an_etcd_that_is_away_by_force_alone(bench: Bench) -> None:
+    with bench.agent() as agent:
+        until(lambda: bench.routes == {"1"}, "the file is there")
+        assert called("-c", bench.settings, "agent", "failover").code == 0
+        bench.etcd.kill()
+        until(lambda: bench.status()["etcd_failing_s"] > 0, "the agent knows")
+        outcome = called("-c", bench.settings, "agent", "failback")
+        assert (outcome.code, bench.runs_on) == (7, "its file")
+        assert "etcd fails, and the gateway would have nothing" in outcome.err
+        assert called("-c", bench.settings, "agent", "failback", "--force").code == 0
+        assert [entry["mode"] for entry in agent.events("switch.done")][:2] == ["standalone", "etcd"]
 
 
 def test_a_status_of_nobody_is_an_error(settings: Callable[..., Path], tmp_path: Path) -> None:

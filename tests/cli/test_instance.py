@@ -123,6 +123,41 @@ def test_the_recorded_keyring_and_plugins_are_the_restores(
     assert b"opens none of the 1 items" in outcome.out
 
 
+def test_the_recorded_keyring_is_the_agents_and_stays_so_without_the_archive(
+    both: Path, client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    consumer = {"username": "jack", "plugins": {"key-auth": {"key": encrypted("open sesame", KEY)}}}
+    client.put(f"{prefix}/consumers/jack", json.dumps(consumer))
+    file, chosen = tmp_path / "apisix.yaml", json.loads(both.read_text())
+    own = {"home": str(tmp_path / "home"), "resource_file": str(file), "follow_interval": "100ms"}
+    both.write_text(json.dumps(chosen | {"agent": own}))
+
+    def keys() -> list[str]:
+        items = (yaml.safe_load(file.read_bytes()) or {}) if file.exists() else {}
+        return [item["plugins"]["key-auth"]["key"] for item in items.get("consumers", [])]
+
+    with running(tmp_path / "log", "-c", both) as recorder:
+        started(recorder)
+        with running(tmp_path / "agent.log", "-c", both, command="agent") as agent:
+            until(lambda: keys() == ["open sesame"], "the file has the key in clear")
+            assert agent.stop() == 0
+        (tmp_path / "instance").rename(tmp_path / "away")
+        client.put(f"{prefix}/consumers/jack", json.dumps(consumer | {"desc": "changed"}))
+        with running(tmp_path / "again.log", "-c", both, command="agent") as agent:
+            until(lambda: b"changed" in file.read_bytes(), "the file follows")
+            assert keys() == ["open sesame"]
+            assert agent.stop() == 0
+
+
+def test_an_archive_of_files_is_pushed_to_no_gateway(both: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "log", "-c", both) as recorder:
+        started(recorder)
+        assert recorder.stop() == 0
+    for words in (("--instance",), ("--archive", f"file://{tmp_path}/instance")):
+        outcome = called("-c", both, "restore", "--latest", *words, "--push", "http://127.0.0.1:1")
+        assert (outcome.code, "takes none of them by its Admin API" in outcome.err) == (2, True)
+
+
 def test_two_of_one_name_and_none_at_all_are_told(
     settings: Callable[..., Path], files: list[Path], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from archives import written
 from captures import batches
-from files import epochs, named, recording
+from files import QUICK, Recording, epochs, named, recording
 from servers.command import until
 
 from replicator.adapters.directory import DirectoryStore
@@ -217,19 +217,16 @@ def test_a_file_that_never_rests_is_recorded_all_the_same(store: DirectoryStore,
 
 
 def test_without_any_file_nothing_begins(store: DirectoryStore, conf: Path) -> None:
-    with recording(store, conf / "config.yaml") as running:
-        running.thread.join(20)
-        assert isinstance(running.failure, SourceUnavailable)
-        assert "config.yaml (no such file)" in str(running.failure)
+    failure = Recording(store, [conf / "config.yaml"], QUICK).ended()
+    assert isinstance(failure, SourceUnavailable)
+    assert "config.yaml (no such file)" in str(failure)
     assert latest_files(store) == {}
 
 
 def test_an_archive_of_etcd_is_refused(conf: Path) -> None:
     (conf / "config.yaml").write_bytes(b"x")
     etcd = written().store
-    with recording(etcd, conf / "config.yaml") as running:
-        running.thread.join(20)
-        assert isinstance(running.failure, UsageError)
+    assert isinstance(Recording(etcd, [conf / "config.yaml"], QUICK).ended(), UsageError)
     with pytest.raises(UsageError, match="no archive of files"):
         latest_files(etcd)
 

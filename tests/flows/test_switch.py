@@ -97,6 +97,26 @@ def test_while_etcd_is_away_an_undo_takes_nothing_from_the_gateway(what: str) ->
         assert not again.journal.unread, die_at
 
 
+def test_while_etcd_is_away_no_gateway_is_turned_back_unless_that_is_forced() -> None:
+    for die_at in [None, *range(40)]:
+        machine = Machine()
+        switch_of(machine).turn("standalone", "an outage")
+        machine.effects, machine.die_at = 0, die_at
+        with suppress(Killed):  # etcd is gone by when the next process goes on
+            machine.is_etcd_well = die_at is not None
+            assert switch_of(machine).turn("etcd", "it was well a moment ago") is machine.is_etcd_well
+        machine.die_at, machine.is_etcd_well = None, False
+        was_done = machine.running == ORIGINAL
+        again = switch_of(machine)
+        again.resume()
+        assert again.journal.to is None, die_at
+        assert machine.running != NOTHING, die_at
+        if not was_done:
+            assert machine.running == machine.config == STANDALONE, die_at
+        assert again.turn("etcd", "asked for by hand", is_forced=True), die_at
+        assert machine.config == ORIGINAL, die_at
+
+
 steps = st.tuples(st.sampled_from(["standalone", "etcd"]), st.none() | st.integers(0, 30))
 
 
