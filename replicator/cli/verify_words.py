@@ -48,9 +48,10 @@ def live_words(live: Live, seed: int) -> Iterator[Words]:
     ahead = f"{live.lag_revisions} ahead of what the archive knows" if live.lag_revisions else "not ahead"
     yield f"live     etcd {live.cluster_id} at revision {live.head}, {ahead} (seed {seed})", None
     if live.first_held is None:
-        yield "         etcd holds no revision that the newest epoch knows: nothing can be compared", None
+        yield "         no revision of the newest epoch is held by both: nothing can be compared", None
     else:
-        yield f"         etcd holds revision {live.first_held} and later; what lies before is compacted", None
+        first = live.first_held
+        yield f"         both hold revision {first} and later; what lies before is compacted or thinned", None
     for one in live.comparisons:
         yield from _comparison(one)
     for fault in live.faults:

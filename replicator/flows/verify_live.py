@@ -11,6 +11,7 @@ import msgspec
 from replicator.apisix.report import shown
 from replicator.core.plan import AtRevision
 from replicator.errors import Compacted, UsageError
+from replicator.flows.open_archive import thinned_through
 from replicator.flows.restore import restore
 from replicator.flows.survey import survey
 
@@ -58,8 +59,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         head: etcd's revision.
         through: etcd's revision up to which the archive is known.
         lag_revisions: How many revisions etcd is ahead, other prefixes' included.
-        first_held: The first revision of the newest epoch that etcd still holds; what lies before it can't
-            be compared. None if it holds none.
+        first_held: The first revision of the newest epoch that etcd still holds, and from which on the
+            archive was never thinned; what lies before it can't be compared. None if there is none.
         comparisons: What was compared, by revision.
         faults: What can't be right.
     """
@@ -98,7 +99,9 @@ def verify_live(source: Source, prefix: str, store: ObjectStore, samples: int, s
         )
     status, newest = source.status(), found.coverage[-1]
     through = newest.reach.through_revision
-    first, last = newest.epoch.base, min(status.head, through)
+    # What retention has thinned can't be restored, though etcd may hold it still.
+    first = max(newest.epoch.base, thinned_through(store, newest.epoch.epoch))
+    last = min(status.head, through)
     first_held = _first_held(source, first, last)
     chosen = [] if first_held is None else _choose(first_held, last, samples, seed)
     return Live(

@@ -224,7 +224,7 @@ def test_etcd_and_the_archive_are_compared_beside_a_capture(
     outcome = called("-c", path, "verify", "--live")
     assert outcome.code == 0, outcome.err
     assert "1 ahead of what the archive knows" in outcome.out.decode()
-    assert "etcd holds revision 8 and later; what lies before is compacted" in outcome.out.decode()
+    assert "both hold revision 8 and later; what lies before is compacted or thinned" in outcome.out.decode()
 
 
 def test_an_etcd_that_holds_something_else_is_told(recorded_story: Story, etcd: Etcd, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from memory_store import MemoryStore
@@ -13,7 +14,7 @@ from replicator.errors import ArchiveDamaged
 from replicator.flows.open_archive import open_archive, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from replicator.core.documents import Epoch
@@ -47,10 +48,10 @@ class Recorded:
     through: int
 
 
-def copied(store: ObjectStore) -> MemoryStore:
-    """Return all objects of *store*, in memory."""
+def copied(store: ObjectStore, others: Mapping[str, bytes] = MappingProxyType({})) -> MemoryStore:
+    """Return all objects of *store*, and *others*, in memory."""
     copy = MemoryStore()
-    copy.objects = {name: store.get(name) for name in store.names("")}
+    copy.objects = {**others, **{name: store.get(name) for name in store.names("")}}
     return copy
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from faults.archive import Recorded, copied, recorded
 from faults.gaps import is_hasty, runs_of, stalls, witness
-from faults.stage import PREFIX
+from faults.stage import PREFIX, RETENTION_S
 from servers.command import called
 
-from replicator.core.plan import AtRevision
+from replicator.core.plan import AtRevision, Thinned
 from replicator.errors import ArchiveDamaged, TargetNotRestorable
+from replicator.flows.points import list_points, target_of
 from replicator.flows.restore import restore
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _RESTORES = 300
 _TOLD = 20
+
+# So much earlier than here a replica may have seen a change: that of a jumped clock is later still.
+_STAMPED_S = 3.0
 
 
 @dataclass
@@ -75,7 +79,7 @@ def judged(stage: Stage) -> Verdict:
             verdict.object_to(f"verify {mode}: {outcome.code}: {outcome.out.decode()} {outcome.err}")
     try:
         store = copied(stage.store)
-        epochs = list(recorded(store))
+        epochs = list(recorded(copied(store, stage.pruned)))
     except ArchiveDamaged as damage:
         verdict.object_to(str(damage))
         return verdict
@@ -85,6 +89,7 @@ def judged(stage: Stage) -> Verdict:
         verdict.object_to(stall)
     _count(stage, matches, verdict)
     _judge_restores(stage, store, matches, verdict)
+    _judge_points(store, matches, verdict)
     _judge_refusals(stage, store, epochs, verdict)
     return verdict
 
@@ -190,20 +195,52 @@ def _judge_restores(
         (epoch.number, revision) for epoch, _ in matches for revision in range(epoch.base, epoch.end + 1)
     ]
     chosen = set(stage.chance.sample(revisions, min(_RESTORES, len(revisions))))
+    old = stage.pruned_at - RETENTION_S + _STAMPED_S
     for epoch, chronicle in matches:
         expected: dict[int, dict[bytes, Record]] = {}
+        thinned = {change.revision for change in chronicle.changes() if change.seen_at < old}
         for change, held in chronicle.states(PREFIX):
             if (epoch.number, change.revision) in chosen:
                 expected[change.revision] = dict(held)
         for revision, state in expected.items():
             verdict.restores += 1
-            try:
-                restored = restore(store, AtRevision(revision, epoch.number))
-            except (TargetNotRestorable, ArchiveDamaged) as error:
-                verdict.object_to(f"revision {revision} of epoch {epoch.number}: {error}")
-                continue
-            if dict(restored.state.items()) != state:
-                verdict.object_to(f"revision {revision} of epoch {epoch.number} restores to something else")
+            target = AtRevision(revision, epoch.number)
+            if not (revision in thinned and _is_thinned(store, target)):
+                _judge_restore(store, target, state, verdict)
+
+
+def _judge_points(store: ObjectStore, matches: list[tuple[Recorded, Chronicle]], verdict: Verdict) -> None:
+    """Restore each named point: what was pruned since then has taken nothing of it."""
+    for point in list_points(store):
+        position = point.position
+        for epoch, chronicle in matches:
+            if epoch.number == position.epoch:
+                held: dict[bytes, Record] = {}
+                for change, state in chronicle.states(PREFIX):
+                    if change.revision <= position.revision:
+                        held = dict(state)
+                verdict.restores += 1
+                _judge_restore(store, target_of(point), held, verdict)
+
+
+def _judge_restore(
+    store: ObjectStore, target: AtRevision, state: dict[bytes, Record], verdict: Verdict
+) -> None:
+    try:
+        restored = restore(store, target)
+    except (TargetNotRestorable, ArchiveDamaged) as error:
+        verdict.object_to(f"{target}: {error}")
+        return
+    if dict(restored.state.items()) != state:
+        verdict.object_to(f"{target} restores to something else")
+
+
+def _is_thinned(store: ObjectStore, target: AtRevision) -> bool:
+    try:
+        restore(store, target)
+    except Thinned:
+        return True
+    return False
 
 
 def _judge_refusals(stage: Stage, store: ObjectStore, epochs: list[Recorded], verdict: Verdict) -> None:

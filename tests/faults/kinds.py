@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from faults.stage import RETENTION_S
 from servers.ceph import Rgw
-from servers.command import called
+from servers.command import answered, called
 from servers.etcd import Etcd
 from servers.moto import refusal
 from servers.proxy import Fault, at_random
@@ -220,6 +222,19 @@ def merged(stage: Stage) -> Iterator[float]:
         yield 1.5
 
 
+def pruned(stage: Stage) -> Iterator[float]:
+    """Somebody names the newest moment, and prunes all but the last seconds; who judges keeps what goes."""
+    answered("-c", stage.direct, "point", "add", f"kept-{stage.counts.total()}", "--latest")
+    wider = {"REPLICATOR_RETENTION_FULL": f"{RETENTION_S - 2}s"}  # time passes until it is done
+    doomed = answered("-c", stage.direct, "prune", env=wider)["objects"]
+    stage.pruned |= {name: stage.store.get(name) for name in doomed}
+    stage.pruned_at = time.monotonic()
+    rule = {"REPLICATOR_RETENTION_FULL": f"{RETENTION_S}s"}
+    gone = answered("-c", stage.direct, "prune", "--yes", env=rule)["objects"]
+    assert set(gone) <= set(doomed), set(gone) - set(doomed)
+    yield 0
+
+
 KINDS = [
     Kind("writer killed", killed, "writer", weight=4),
     Kind("writer suspended", suspended, "writer", weight=4),
@@ -243,6 +258,7 @@ KINDS = [
     Kind("store suspended", store_suspended, "store", ("ceph",)),
     Kind("store killed", store_killed, "store", ("ceph",)),
     Kind("segments merged", merged, "merging", weight=1),
+    Kind("history pruned", pruned, "store", weight=1),
 ]
 
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from replicator.ports import ObjectStore
 
 PREFIX = b"/apisix"
+
+# The history that `prune` leaves; a run is longer.
+RETENTION_S = 10
 _ANSWERS_S = 3.0
 
 
@@ -116,6 +119,8 @@ class Stage:
         stopped_at: When the replicas were told to end: a lease that expires later is nobody's to record.
         counts: How often what happened.
         saved: Snapshots of etcd: file, chronicle, revision.
+        pruned: The objects that were pruned.
+        pruned_at: When that was, the last time.
     """
 
     def __init__(
@@ -134,6 +139,8 @@ class Stage:
         self.busy: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.saved: list[tuple[Path, int, int]] = []
+        self.pruned: dict[str, bytes] = {}
+        self.pruned_at = float("-inf")
         service, proxy = place.service, place.proxy
         settings = place.settings(self.endpoints, "replicator.yaml", proxy.endpoint if proxy else "")
         self.direct = place.settings(self.endpoints, "direct.yaml", service.endpoint if service else "")

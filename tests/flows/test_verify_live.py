@@ -12,9 +12,12 @@ from generators import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore
+from servers.clock import SteppedClock
 
 from replicator.core.records import Batch, Record
+from replicator.core.retention import RetentionRule
 from replicator.errors import UsageError
+from replicator.flows.prune import plan_pruning, prune
 from replicator.flows.tip import Watermark
 from replicator.flows.verify_live import KeyDifference, Live, verify_live
 
@@ -88,6 +91,20 @@ def test_what_is_compacted_is_not_compared() -> None:
     source.compact(13)
     live = compared(scribe, source)
     assert (live.first_held, live.comparisons, live.lag_revisions) == (None, (), 5)
+
+
+def test_what_retention_has_thinned_is_not_compared_though_etcd_holds_it() -> None:
+    scribe, etcd = recorded()
+    scribe.snapshot()
+    rule, late = RetentionRule(timedelta(0)), SteppedClock()
+    late.sleep(1e9)
+    deleted = prune(scribe.store, rule, late, plan_pruning(scribe.store, rule, late))
+    live = compared(scribe, ModelSource(etcd), 50)
+
+    assert deleted
+    assert live.is_alike
+    assert live.first_held == etcd.head
+    assert [one.revision for one in live.comparisons] == [etcd.head]
 
 
 def test_the_same_seed_chooses_the_same_revisions() -> None:

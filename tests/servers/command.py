@@ -99,9 +99,9 @@ def called(*arguments: object, env: Mapping[str, str] | None = None) -> Outcome:
     return Outcome(code, raw.getvalue(), err.getvalue())
 
 
-def answered(*arguments: object) -> Any:
+def answered(*arguments: object, env: Mapping[str, str] | None = None) -> Any:
     """Return what a call within this process answers to ``--json``; it must succeed."""
-    outcome = called(*arguments, "--json")
+    outcome = called(*arguments, "--json", env=env)
     assert outcome.code == 0, outcome.err
     return json.loads(outcome.out)
 
