@@ -62,7 +62,7 @@ def live_words(live: Live, seed: int) -> Iterator[Words]:
 
 def _comparison(one: Comparison) -> Iterator[Words]:
     if one.keys is None:
-        yield f"         revision {one.revision}: compacted meanwhile, not comparable", None
+        yield f"         revision {one.revision}: compacted or thinned meanwhile, not comparable", None
         return
     verdict = f"{_many(one.differing, 'key')} not alike" if one.differing else "alike"
     yield f"         revision {one.revision}: {_many(one.keys, 'key')} in etcd, {verdict}", None

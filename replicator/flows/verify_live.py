@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from replicator.apisix.report import shown
-from replicator.core.plan import AtRevision
+from replicator.core.plan import AtRevision, Thinned
 from replicator.errors import Compacted, UsageError
 from replicator.flows.open_archive import thinned_through
 from replicator.flows.restore import restore
@@ -40,7 +40,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         revision: etcd's revision.
-        keys: How many keys etcd holds there; None if it has compacted the revision meanwhile.
+        keys: How many keys etcd holds there; None if the revision was compacted or thinned meanwhile.
         differing: How many keys differ.
         differences: The first of them.
     """
@@ -152,16 +152,16 @@ def _choose(first: int, last: int, samples: int, seed: int) -> list[int]:
 
 
 def _compare(source: Source, store: ObjectStore, revision: int) -> Comparison:
-    state = restore(store, AtRevision(revision)).state
     keys, differing, named = 0, 0, []
     try:
+        state = restore(store, AtRevision(revision)).state
         for key, ours, theirs in _side_by_side(state.items(), source.read(revision)):
             keys += theirs is not None
             if ours != theirs:
                 differing += 1
                 if differing <= _NAMED:
                     named.append(KeyDifference(shown(key), _how(ours, theirs)))
-    except Compacted:
+    except (Compacted, Thinned):
         return Comparison(revision=revision, keys=None)
     return Comparison(revision=revision, keys=keys, differing=differing, differences=tuple(named))
 

@@ -230,8 +230,7 @@ def pruned(stage: Stage) -> Iterator[float]:
     stage.pruned |= {name: stage.store.get(name) for name in doomed}
     stage.pruned_at = time.monotonic()
     rule = {"REPLICATOR_RETENTION_FULL": f"{RETENTION_S}s"}
-    gone = answered("-c", stage.direct, "prune", "--yes", env=rule)["objects"]
-    assert set(gone) <= set(doomed), set(gone) - set(doomed)
+    answered("-c", stage.direct, "prune", "--yes", env=rule)
     yield 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from archives import PREFIX, Scribe, archives
@@ -21,6 +22,9 @@ from replicator.flows.prune import plan_pruning, prune
 from replicator.flows.tip import Watermark
 from replicator.flows.verify_live import KeyDifference, Live, verify_live
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def recorded(changes: int = 9) -> tuple[Scribe, EtcdModel]:
     """Return an archive with a base at revision 2 and a segment for each of the *changes*, and its etcd."""
@@ -31,6 +35,13 @@ def recorded(changes: int = 9) -> tuple[Scribe, EtcdModel]:
         etcd.put(b"/apisix/%d" % (number % 3), b"%d" % number)
         scribe.append([Batch(etcd.head, START + timedelta(seconds=number), etcd.history[-1][1])])
     return scribe, etcd
+
+
+def prune_all(scribe: Scribe) -> None:
+    """Let retention take all but the newest state."""
+    rule, late = RetentionRule(timedelta(0)), SteppedClock()
+    late.sleep(1e9)
+    prune(scribe.store, rule, late, plan_pruning(scribe.store, rule, late))
 
 
 def compared(scribe: Scribe, source: ModelSource, samples: int = 5, seed: int = 1) -> Live:
@@ -96,15 +107,30 @@ def test_what_is_compacted_is_not_compared() -> None:
 def test_what_retention_has_thinned_is_not_compared_though_etcd_holds_it() -> None:
     scribe, etcd = recorded()
     scribe.snapshot()
-    rule, late = RetentionRule(timedelta(0)), SteppedClock()
-    late.sleep(1e9)
-    deleted = prune(scribe.store, rule, late, plan_pruning(scribe.store, rule, late))
+    prune_all(scribe)
     live = compared(scribe, ModelSource(etcd), 50)
 
-    assert deleted
     assert live.is_alike
     assert live.first_held == etcd.head
     assert [one.revision for one in live.comparisons] == [etcd.head]
+
+
+def test_what_is_thinned_while_it_is_compared_is_told() -> None:
+    scribe, etcd = recorded()
+    scribe.snapshot()
+
+    class Pruning(ModelSource):
+        def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
+            prune_all(scribe)
+            return super().read(revision)
+
+    live = compared(scribe, Pruning(etcd), 50)
+
+    assert live.is_alike
+    *others, newest = live.comparisons
+    assert others
+    assert all(one.keys is None for one in others)
+    assert newest.keys == len(etcd.states[etcd.head])
 
 
 def test_the_same_seed_chooses_the_same_revisions() -> None:
