@@ -85,7 +85,7 @@ def _answer(error: ClientError, where: str) -> Exception:
     if status == 412:
         return PreconditionFailed(where)
     message = f"{where}: {_one_line(str(error)).removesuffix(': None')}"  # Ceph gives a code, and no words
-    if _passes(code, status):
+    if _passes(code, status) or _is_cut(error, code, status):
         return StoreUnavailable(message, hint="wait; the service is overloaded or ill")
     hint = _HINTS.get(code) or _HINTS_BY_STATUS.get(status, "see the documentation of the service")
     return StoreMisconfigured(message, hint=hint)
@@ -93,6 +93,12 @@ def _answer(error: ClientError, where: str) -> Exception:
 
 def _passes(code: str, status: int) -> bool:
     return code in _PASSING_CODES or status in _PASSING_STATUS or (status >= 500 and status != 501)
+
+
+def _is_cut(error: ClientError, code: str, status: int) -> bool:
+    """Tell whether the service's words came only in part: the driver then takes the status for the code."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return code == str(status) and "xml" in headers.get("content-type", "")
 
 
 def _one_line(text: str) -> str:

@@ -14,7 +14,7 @@ from servers.proxy import Answer, Fault, FaultProxy
 
 from replicator.adapters.retrying import Retrying
 from replicator.adapters.s3 import S3Options, S3Store
-from replicator.errors import StoreMisconfigured, StoreUnavailable
+from replicator.errors import ObjectMissing, StoreMisconfigured, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,13 @@ def test_half_an_answer_is_no_answer(s3_store: S3Store, proxy: FaultProxy, call:
     assert proxy.methods == ["GET", "GET"]
 
 
+def test_half_of_a_refusal_is_no_answer(s3_store: S3Store, proxy: FaultProxy) -> None:
+    proxy.follow([Fault.TRUNCATED, Fault.TRUNCATED])
+    with pytest.raises(ObjectMissing):
+        s3_store.get("missing")
+    assert proxy.methods == ["GET", "GET", "GET"]
+
+
 @pytest.mark.usefixtures("s3_store")
 def test_a_service_that_stays_ill_is_unavailable(proxy: FaultProxy, open_s3: OpenS3) -> None:
     proxy.follow([Fault.BUSY] * 1000)
@@ -106,7 +113,7 @@ def test_nobody_at_the_endpoint_is_unavailable(open_s3: OpenS3) -> None:
         (refusal(301, "PermanentRedirect"), "s3.region"),
         (refusal(400, "AuthorizationHeaderMalformed"), "s3.region"),
         (refusal(404, "NoSuchBucket"), "create the bucket"),
-        (Answer(404, b"<html>not S3</html>"), "s3.endpoint"),
+        (Answer(404, b"<html>not S3</html>", "text/html"), "s3.endpoint"),
         (refusal(501, "NotImplemented"), "conditional writes"),
     ],
     ids=str,

@@ -43,6 +43,7 @@ class Answer:
 
     status: int
     body: bytes = b""
+    media_type: str = "application/xml"
 
     def __str__(self) -> str:
         return str(self.status)
@@ -121,8 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         match self.server.fate(Seen(self.command, self.path, dict(self.headers))):
-            case Answer(status, answer_body):
-                self._answer(status, [("Content-Type", "application/xml")], answer_body)
+            case Answer(status, answer_body, media_type):
+                self._answer(status, [("Content-Type", media_type)], answer_body)
             case Fault.BUSY:
                 self._answer(503, [], b"")
             case Fault.RESET:
