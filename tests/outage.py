@@ -1,0 +1,201 @@
+"""What compose/outage.sh needs, with a real etcd and the stand-in gateway in the place of containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+from servers.command import called, until
+from servers.etcd import ROOT
+from servers.etcd_json import EtcdJson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from servers.etcd import Etcd
+    from servers.gateway import Gateway
+
+AGENT = {
+    "follow_interval": "100ms",
+    "probe_interval": "100ms",
+    "failover_after": "1s",
+    "failback_after": "1s",
+    "hold_down": "500ms",
+    "reload_timeout": "5s",
+    "ready_timeout": "3s",
+}
+SCRIPT = ROOT / "compose/outage.sh"
+
+# The script's verbs: each asks the test.
+_VERBS = """\
+ask() {
+  "$OUTAGE_PYTHON" -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' \\
+    "$OUTAGE_TEST/$1"
+}
+request() { ask "request$1"; }
+put_route() { ask "put_route/$1$2" >&2; }
+stop_control_plane() { ask stop_control_plane >&2; }
+start_control_plane() { ask start_control_plane >&2; }
+restart_node() { ask restart_node >&2; }
+runs_on() { ask runs_on; }
+"""
+
+
+@dataclass
+class Outage:
+    """An etcd, a gateway on it, and what an agent is told of them.
+
+    Args:
+        etcd: The control plane.
+        gateway: The data plane; it runs.
+        settings: The agent's settings.
+    """
+
+    etcd: Etcd
+    gateway: Gateway
+    settings: Path
+    steps: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> bytes:
+        """What lies in config.yaml."""
+        return (self.gateway.conf / "config.yaml").read_bytes()
+
+    def status(self) -> dict[str, Any]:
+        """Return what `agent status` answers."""
+        outcome = called("-c", self.settings, "agent", "status", "--json")
+        assert outcome.code in {0, 3}, outcome.err
+        return json.loads(outcome.out)
+
+    def runs_on(self) -> str:
+        """Tell what the gateway runs on, by the agent's word, while no switch is under way."""
+        switch = self.status()["switch"]
+        return "" if switch["to"] else switch["mode"]
+
+    def put_route(self, identity: str, uri: str, **more: object) -> None:
+        """Let the control plane add a route."""
+        with EtcdJson(self.etcd.endpoint) as client:
+            client.put(f"/apisix/routes/{identity}", json.dumps({"id": identity, "uri": uri} | more))
+
+    def do(self, verb: str, *words: str) -> str:
+        """Do what a verb of the script says; return what it prints."""
+        self.steps.append(verb)
+        if verb == "request":
+            return str(self.gateway.get(f"/{words[0]}")[0])
+        if verb == "runs_on":
+            return self.runs_on()
+        if verb == "put_route":
+            self.put_route(words[0], f"/{words[1]}")
+        elif verb == "restart_node":
+            self.gateway.kill()
+            self.gateway.start()
+        else:
+            {"stop_control_plane": self.etcd.kill, "start_control_plane": self.etcd.start}[verb]()
+        return ""
+
+
+def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
+    """Run compose/outage.sh to its end; return its exit code and what it says.
+
+    Its verbs are answered by this very thread: what a thread starts may end with it.
+    """
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            _, verb, *words = self.path.split("/")
+            body = outage.do(verb, *words).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    (folder / "verbs.sh").write_text(_VERBS)
+    with HTTPServer(("127.0.0.1", 0), Answers) as server, (folder / "script.log").open("w+") as said:
+        server.timeout = 0.1
+        words = {
+            "OUTAGE_WITH": str(folder / "verbs.sh"),
+            "OUTAGE_PYTHON": sys.executable,
+            "OUTAGE_TEST": f"http://127.0.0.1:{server.server_port}",
+            "OUTAGE_PATIENCE_S": "30",
+        }
+        with subprocess.Popen(
+            ["/bin/sh", SCRIPT], env=os.environ | words, stdout=said, stderr=said
+        ) as script:
+            while script.poll() is None:
+                server.handle_request()
+        said.seek(0)
+        return script.returncode, said.read()
+
+
+class Clients(threading.Thread):
+    """Somebody who asks for *path* again and again; `failures` has each answer that wasn't 200.
+
+    Requests while the gateway itself is down don't count: no agent can help there.
+    """
+
+    def __init__(self, gateway: Gateway, path: str) -> None:
+        super().__init__(daemon=True)
+        self._gateway, self._path = gateway, path
+        self._ended = threading.Event()
+        self.asked = 0
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        """Ask until told to stop."""
+        while not self._ended.wait(0.01):
+            life = self._gateway.life
+            try:
+                status = str(self._gateway.get(self._path)[0])
+            except OSError as error:
+                status = repr(error)
+            if life and life == self._gateway.life:
+                self.asked += 1
+                if status != "200":
+                    self.failures.append(f"{datetime.now(UTC):%T.%f} {status}")
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._ended.set()
+        self.join()
+
+
+@contextmanager
+def asking(gateway: Gateway, path: str) -> Iterator[Clients]:
+    """Ask for *path* for the time of the block; fail at its end unless each answer was 200."""
+    until(lambda: gateway.serves(path), f"{path} is served")
+    clients = Clients(gateway, path)
+    clients.start()
+    try:
+        yield clients
+    finally:
+        clients.stop()
+    assert clients.failures == [], clients.failures[:10]
+    assert clients.asked > 0
+
+
+def written(write: Callable[..., Path], folder: Path, etcd: Etcd, gateway: Gateway) -> Path:
+    """Write the settings of a replicator and an agent for *gateway*, whose files are to be in *folder*."""
+    return write(
+        etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"},
+        archive=f"file://{folder}/archive",
+        capture={"flush_interval": "0"},
+        agent=AGENT
+        | {
+            "home": str(folder / "home"),
+            "config_file": str(gateway.conf / "config.yaml"),
+            "resource_file": str(gateway.conf / "apisix.yaml"),
+            "reload": gateway.reload_command,
+            "ready": gateway.ready_url,
+        },
+    )
