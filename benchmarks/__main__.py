@@ -3,56 +3,99 @@
 from __future__ import annotations
 
 import os
+import time
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 from msgspec import structs
 
-from benchmarks.report import markdown, report, show
+from benchmarks.ground import standing_on
+from benchmarks.plots import draw
+from benchmarks.report import RESULTS, Figure, markdown, report, show, write
 from benchmarks.rounds import FULL, QUICK
 
 if TYPE_CHECKING:
-    from benchmarks.report import Figure
+    from collections.abc import Iterator
+
+    from benchmarks.ground import Store
+    from benchmarks.report import Finding
     from benchmarks.rounds import Scale
 
-QUESTIONS = ("restore", "capture", "memory")
+QUESTIONS = (
+    "catchup",
+    "live",
+    "bootstrap",
+    "restore",
+    "startup",
+    "length",
+    "memory",
+    "storage",
+    "requests",
+    "follower",
+)
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...", type=click.Choice(QUESTIONS))
-@click.option("--quick", is_flag=True, help="A tenth of the size, fewer rounds and no verdicts.")
+@click.option("--quick", is_flag=True, help="A fraction of the size, fewer rounds and no verdicts.")
+@click.option(
+    "--store",
+    type=click.Choice(["directory", "moto", "ceph"]),
+    default="directory",
+    show_default=True,
+    help="Where archives are, for questions that it makes a difference to.",
+)
+@click.option("--save", is_flag=True, help="Keep report and plots below benchmarks/results/, by commit.")
 @click.option("--json", "json_file", type=_FILE, help="The report for scripts.")
-@click.option("--markdown", "markdown_file", type=_FILE, help="The report as a page.")
+@click.option("--markdown", "markdown_file", type=_FILE, help="The report's table as a page has it.")
 def main(
-    questions: tuple[str, ...], *, quick: bool, json_file: Path | None, markdown_file: Path | None
+    questions: tuple[str, ...],
+    *,
+    quick: bool,
+    store: Store,
+    save: bool,
+    json_file: Path | None,
+    markdown_file: Path | None,
 ) -> None:
     """Measure the replicator beside what it is compared with, and print the ratios.
 
-    QUESTION is restore, capture or memory; without one, all are measured.
+    Without a QUESTION all are measured.
     """
-    load_average = os.getloadavg()[0]
+    load_average, started = os.getloadavg()[0], time.monotonic()
     scale = QUICK if quick else FULL
-    figures = [figure for question in questions or QUESTIONS for figure in _measured(question, scale)]
+    findings = [one for name in questions or QUESTIONS for one in _measured(name, scale, store)]
     if quick:  # the targets are those of the full size
-        figures = [structs.replace(figure, target=None) for figure in figures]
-    done = report(figures, load_average)
+        findings = [_without_target(one) for one in findings]
+    done = report(findings, load_average, time.monotonic() - started, store)
     show(done)
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(done)) + b"\n")
+        write(done, json_file)
     if markdown_file is not None:
         markdown_file.write_text(markdown(done))
+    if save:
+        folder = RESULTS / done.commit
+        folder.mkdir(parents=True, exist_ok=True)
+        write(done, folder / "report.json")
+        draw(done, folder)
+        click.echo(f"kept in {folder}", err=True)
 
 
-def _measured(question: str, scale: Scale) -> list[Figure]:
+def _measured(question: str, scale: Scale, store: Store) -> Iterator[Finding]:
     click.echo(f"measuring {question} ...", err=True)
-    with TemporaryDirectory() as folder:
-        return list(import_module(f"benchmarks.bench_{question}").measure(scale, Path(folder)))
+    started = time.monotonic()
+    with TemporaryDirectory() as folder, standing_on(scale, Path(folder), store) as ground:
+        for finding in import_module(f"benchmarks.bench_{question}").measure(ground):
+            yield structs.replace(finding, question=question) if isinstance(finding, Figure) else finding
+    click.echo(f"  {time.monotonic() - started:.0f} s", err=True)
+
+
+def _without_target(finding: Finding) -> Finding:
+    return structs.replace(finding, target=None) if isinstance(finding, Figure) else finding
 
 
 if __name__ == "__main__":

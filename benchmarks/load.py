@@ -8,13 +8,14 @@ revision that it made, when it was sent and when etcd acknowledged it (seconds s
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _TXN_OPERATIONS = 128  # etcd's limit
 _IN_FLIGHT = 128  # one connection then takes some 8,000 puts a second
+_POOL = 20_000  # so many different requests are made before the first is sent, and then sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def fill(endpoint: str, items: Iterable[KeyValue]) -> int:
     """Put *items* in large transactions; return the sum of the sizes of keys and values."""
     size_bytes = 0
     waiting = iter(items)
-    with _channel(endpoint) as channel:
+    with channel_to(endpoint) as channel:
         stub = messages.KVStub(channel)
         while group := list(islice(waiting, _TXN_OPERATIONS)):
             puts = [messages.RequestOp(request_put=_request(*item)) for item in group]
@@ -58,7 +60,24 @@ def edit(endpoint: str, changes: Iterable[KeyValue], rate: int, seconds: int) ->
 
     Where etcd or this machine can't keep pace, it becomes fewer. Return them in order of their revisions.
     """
-    requests = [_request(*change) for change in islice(changes, rate * seconds)]
+    return _send(endpoint, changes, rate, rate * seconds, seconds)
+
+
+def head(endpoint: str) -> int:
+    """Return the revision of the etcd at *endpoint*."""
+    with channel_to(endpoint) as channel:
+        return int(messages.KVStub(channel).Range(messages.RangeRequest(key=b"/")).header.revision)
+
+
+def pile_up(endpoint: str, changes: Iterable[KeyValue], count: int) -> int:
+    """Put *count* of *changes* one by one, as fast as etcd takes them; return the last revision."""
+    return _send(endpoint, changes, math.inf, count, math.inf)[-1].revision
+
+
+def _send(
+    endpoint: str, changes: Iterable[KeyValue], rate: float, count: int, seconds: float
+) -> list[Put]:
+    requests = [_request(*change) for change in islice(changes, min(count, _POOL))]
     puts: list[Put] = []
     free = threading.Semaphore(_IN_FLIGHT)
 
@@ -66,10 +85,10 @@ def edit(endpoint: str, changes: Iterable[KeyValue], rate: int, seconds: int) ->
         free.release()
         puts.append(Put(call.result().header.revision, sent_at, time.time()))
 
-    with _channel(endpoint) as channel:
+    with channel_to(endpoint) as channel:
         put = messages.KVStub(channel).Put
         started = time.monotonic()
-        for number, request in enumerate(requests):
+        for number, request in zip(range(count), cycle(requests), strict=False):
             passed_s = time.monotonic() - started
             if passed_s >= seconds:
                 break
@@ -92,8 +111,10 @@ def _request(key: bytes, value: bytes) -> Any:
     return messages.PutRequest(key=key, value=value)
 
 
-def _channel(endpoint: str) -> Any:
-    return grpc.insecure_channel(endpoint.removeprefix("http://"), [("grpc.enable_http_proxy", 0)])
+def channel_to(endpoint: str) -> Any:
+    """Return a connection to the etcd at *endpoint* that takes messages of any size."""
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
+    return grpc.insecure_channel(endpoint.removeprefix("http://"), options)
 
 
 def main(endpoint: str, routes: str, rate: str, seconds: str) -> None:

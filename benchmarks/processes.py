@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from bisect import bisect_left
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.ground import Place
 
 REPLICATOR = (sys.executable, "-m", "replicator")
 
 _POLL_S = 0.004
-_PATIENCE_S = 120
+_PATIENCE_S = 180
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,14 +35,20 @@ class Spent:
     peak_bytes: int
 
 
-def spend(command: Sequence[str]) -> Spent:
-    """Run *command* to its end.
+def spend(command: Sequence[str], settings: Mapping[str, str] | None = None) -> Spent:
+    """Run *command* to its end, with *settings* as a replicator's environment names them.
 
     Its peak is polled: what `wait4` gives would begin with the memory of this process, which it was forked
     from.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        env=environment(settings or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     peak = 0
     while True:
         peak = max(peak, peak_bytes(process.pid))
@@ -69,11 +78,20 @@ def cpu_s(pid: int) -> float:
 
 
 class Recorder:
-    """A `replicator run` under way; its log goes to the file *log*."""
+    """A `replicator run` under way.
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    Args:
+        process: It.
+        log: The file that its log goes to.
+        started_at: When it was started (seconds since 1970).
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, started_at: float) -> None:
         self._process = process
         self._log = log
+        self.started_at = started_at
+        self._events: dict[str, list[dict[str, Any]]] = {}
+        self._read_bytes = 0
 
     @property
     def pid(self) -> int:
@@ -82,61 +100,95 @@ class Recorder:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the events *name* that it has logged."""
-        lines = self._log.read_bytes().splitlines(keepends=True)
-        events = [json.loads(line) for line in lines if line.endswith(b"\n")]
-        return [event for event in events if event["event"] == name]
+        with self._log.open("rb") as log:
+            log.seek(self._read_bytes)
+            news = log.read()
+        whole = news[: news.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        for line in whole.splitlines():
+            event = json.loads(line)
+            self._events.setdefault(event["event"], []).append(event)
+        return self._events.get(name, [])
+
+    def at(self, name: str) -> float:
+        """Return when it logged the last event *name* (seconds since 1970)."""
+        return _moment(self.events(name)[-1])
 
     def durable(self) -> list[tuple[float, int]]:
         """Return for each segment when it was durable (seconds since 1970), and its last revision."""
-        return [
-            (datetime.fromisoformat(event["time"]).timestamp(), event["revision"])
-            for event in self.events("segment.stored")
-        ]
+        return [(_moment(event), event["revision"]) for event in self.events("segment.stored")]
 
     def wait_for(self, revision: int) -> None:
         """Return when *revision* is durable."""
-        self.until(lambda: any(last >= revision for _, last in self.durable()))
+        self.until(lambda: any(last >= revision for _, last in reversed(self.durable())))
+
+    def durable_at(self, revision: int) -> float:
+        """Return when *revision* was durable (seconds since 1970), which it is."""
+        durable = self.durable()
+        return durable[bisect_left(durable, revision, key=lambda segment: segment[1])][0]
 
     def until(self, true: Callable[[], Any]) -> None:
         """Return when *true* is; raise if that takes too long or the process ends before."""
         deadline = time.monotonic() + _PATIENCE_S
         while not true():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"replicator run doesn't get there; it said:\n{self._log.read_text()}")
+                raise RuntimeError(f"replicator doesn't get there; it said:\n{self._log.read_text()}")
             time.sleep(0.05)
 
     def stop(self) -> None:
         """End it in an orderly way."""
         self._process.terminate()
         if self._process.wait(_PATIENCE_S):
-            raise RuntimeError(f"replicator run failed; it said:\n{self._log.read_text()}")
+            raise RuntimeError(f"replicator failed; it said:\n{self._log.read_text()}")
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a replicator with *settings*, REPLICATOR_ aside, and nobody else's."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR")}
+    clean["no_grpc_proxy"] = "127.0.0.1"
+    return clean | {f"REPLICATOR_{name}": value for name, value in settings.items()}
 
 
 @contextmanager
-def recording(endpoint: str, archive: Path, **settings: str) -> Iterator[Recorder]:
-    """Run `replicator run` on the etcd at *endpoint* until the block ends; it is watching when it begins.
+def running(
+    settings: Mapping[str, str], log: Path, *command: str, program: Sequence[str] = REPLICATOR
+) -> Iterator[Recorder]:
+    """Run `replicator` *command* until the block ends.
 
     Args:
-        endpoint: etcd's URL.
-        archive: The archive's folder.
         settings: As the environment names them, REPLICATOR_ aside.
+        log: The file for its log.
+        command: What it is to do.
+        program: What runs it.
     """
-    named = {"ETCD_ENDPOINTS": endpoint, "ARCHIVE": f"file://{archive}", **settings}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("REPLICATOR")}
-    clean["no_grpc_proxy"] = "127.0.0.1"
-    log = archive.with_suffix(".log")
     with log.open("wb") as stderr:
+        started_at = time.time()
         process = subprocess.Popen(
-            [*REPLICATOR, "--log-format", "json", "run"],
-            env=clean | {f"REPLICATOR_{name}": value for name, value in named.items()},
+            [*program, "--log-format", "json", *command],
+            env=environment(settings),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=stderr,
         )
     try:
-        recorder = Recorder(process, log)
-        recorder.until(lambda: recorder.events("watch.started"))
+        recorder = Recorder(process, log, started_at)
         yield recorder
         recorder.stop()
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def recording(
+    endpoint: str, place: Place, log: Path, *, program: Sequence[str] = REPLICATOR, **settings: str
+) -> Iterator[Recorder]:
+    """Record the etcd at *endpoint* into *place* until the block ends; it is watching when that begins."""
+    named = {"ETCD_ENDPOINTS": endpoint, **place.settings, **settings}
+    with running(named, log, "run", program=program) as recorder:
+        recorder.until(lambda: recorder.events("watch.started"))
+        yield recorder
+
+
+def _moment(event: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()

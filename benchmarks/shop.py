@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 KeyValue = tuple[bytes, bytes]
 
+KEYS_A_ROUTE = 1.25
+"""How many keys a shop has for each of its routes, about."""
+
 _BORN = 1_763_000_000
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 _WORDS = [
