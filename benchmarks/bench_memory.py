@@ -5,46 +5,55 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks.ground import Place
 from benchmarks.load import edit, fill
 from benchmarks.processes import REPLICATOR, peak_bytes, recording, spend
-from benchmarks.report import Figure
-from benchmarks.shop import Shop
+from benchmarks.report import Fact, Figure
+from benchmarks.shop import KEYS_A_ROUTE, Shop
 from replicator.adapters.etcd_server import EtcdServer, find_etcd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from benchmarks.ground import Ground
     from benchmarks.processes import Recorder
-    from benchmarks.rounds import Scale
+    from benchmarks.report import Finding
 
-_KEYS_A_ROUTE = 1.25
 _RATE = 1_000
 _EDIT_S = 5
-_TARGET = 3.0
+_TARGET = 2.5
 
 
-def measure(scale: Scale, folder: Path) -> Iterator[Figure]:
+def measure(ground: Ground) -> Iterator[Finding]:
     """Yield both commands with a shop's values, then with values of 300 B, where our own bytes weigh most."""
-    keys = scale.routes
-    yield from _measure(Shop(round(keys / _KEYS_A_ROUTE)), "values as in a shop", folder / "shop", _TARGET)
-    yield from _measure(Shop(keys, small=True), "values of 300 B", folder / "small", None)
+    keys = ground.scale.routes
+    yield from _measure(
+        Shop(round(keys / KEYS_A_ROUTE)), "values as in a shop", ground.folder / "shop", _TARGET
+    )
+    yield from _measure(Shop(keys, small=True), "values of 300 B", ground.folder / "small", None)
 
 
-def _measure(shop: Shop, what: str, folder: Path, target: float | None) -> Iterator[Figure]:
-    archive = folder / "archive"
+def _measure(shop: Shop, what: str, folder: Path, target: float | None) -> Iterator[Finding]:
+    place = Place({"ARCHIVE": f"file://{folder}/archive"})
     items = list(shop.items())
     with EtcdServer(folder / "etcd", find_etcd(), ("--unsafe-no-fsync",)) as etcd:
         size_bytes = fill(etcd.endpoint, items)
-        with recording(etcd.endpoint, archive, SNAPSHOT_CRON_SPEC="@every 5s") as recorder:
+        with recording(
+            etcd.endpoint, place, folder / "run.log", SNAPSHOT_CRON_SPEC="@every 5s"
+        ) as recorder:
             last = edit(etcd.endpoint, shop.changes(), _RATE, _EDIT_S)[-1].revision
             recorder.until(partial(_has_snapshot, recorder, last))
             peak = peak_bytes(recorder.pid)
     yield _figure(f"peak of run, {len(items):,} keys, {what}", peak, size_bytes, target)
+    if target is not None:
+        yield Fact(name="run_peak_bytes_per_byte", value=peak / size_bytes)
     for style in ("flow", "block"):
-        command = (*REPLICATOR, "restore", "--latest", "--archive", f"file://{archive}", "--style", style)
-        peak = spend((*command, "-o", str(folder / "restored"))).peak_bytes
-        yield _figure(f"peak of restore, {style} YAML", peak, size_bytes, None)
+        command = (*REPLICATOR, "restore", "--latest", "--style", style, "-o", str(folder / "restored"))
+        peak = spend(command, place.settings).peak_bytes
+        yield _figure(
+            f"peak of restore, {style} YAML, {what}", peak, size_bytes, target if style == "flow" else None
+        )
 
 
 def _has_snapshot(recorder: Recorder, revision: int) -> bool:

@@ -1,6 +1,6 @@
-"""The floor of a restore: read a snapshot, decompress it, decode every line's JSON, and keep nothing.
+"""The floor of a restore: read objects, decompress them, decode every line's JSON, and keep nothing.
 
-python -m benchmarks.decode FILE msgspec|json
+python -m benchmarks.decode msgspec|json FILE...
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ else:
     from backports import zstd
 
 
-def decode(snapshot: str, library: str) -> int:
-    """Return how many lines the object *snapshot* has, after each was decoded by *library*."""
+def decode(library: str, *objects: str) -> int:
+    """Return how many lines the *objects* have, after each was decoded by *library*."""
     loads = json.loads if library == "json" else msgspec.json.Decoder().decode
-    lines = zstd.decompress(Path(snapshot).read_bytes()).splitlines()
-    for line in lines:
-        loads(line)
-    return len(lines)
+    count = 0
+    for path in objects:
+        lines = zstd.decompress(Path(path).read_bytes()).splitlines()
+        for line in lines:
+            loads(line)
+        count += len(lines)
+    return count
 
 
 if __name__ == "__main__":
