@@ -1,8 +1,8 @@
 """A shop's gateway configuration as APISIX stores it, and the edits of its working day; all from a seed.
 
 Values have the size and the make of real ones: 300 B for a consumer, about 900 B for a route with its
-plugins, 4 KB for a certificate; compact JSON whose members stand in no order, as lua-cjson writes them;
-credentials and private keys encrypted, in base64.
+plugins, 4 KB for a certificate, up to 60 KB for a description of messages; compact JSON whose members stand in
+no order, as lua-cjson writes them; credentials and private keys encrypted, in base64.
 """
 
 from __future__ import annotations
@@ -53,39 +53,72 @@ class Shop:
     """
 
     def __init__(self, routes: int, *, seed: int = 1, small: bool = False) -> None:
+        self._seed = seed
         self._random = random.Random(seed)
         self._small = small
         self._counts = {"routes": routes} if small else _proportions(routes)
+        self._edited: dict[tuple[str, int], dict[str, Any]] = {}
 
     def items(self) -> Iterator[KeyValue]:
-        """Yield all keys and values of the configuration, section by section."""
+        """Yield all keys and values of the configuration as it was at first, section by section."""
         for section, count in self._counts.items():
             for number in range(count):
-                yield self._item(section, number)
+                yield _stored(section, number, self._made(section, number))
 
     def changes(self) -> Iterator[KeyValue]:
-        """Yield edits without end: most are an upstream whose nodes were moved, the others a route."""
+        """Yield edits without end, each of what the one before it has left.
+
+        Most are an upstream that a node has joined or left, or whose weights were moved; the others a route.
+        """
         while True:
             section = "upstreams" if "upstreams" in self._counts and self._random.random() < 0.8 else "routes"
-            yield self._item(section, self._random.randrange(self._counts[section]))
+            number = self._random.randrange(self._counts[section])
+            item = self._edited.get((section, number)) or self._made(section, number)
+            self._edited[section, number] = item
+            _EDITS[section](self._random, item)
+            item["update_time"] += self._random.randrange(1, 100_000)
+            yield _stored(section, number, item)
 
-    def _item(self, section: str, number: int) -> KeyValue:
-        chance = self._random
-        identity = f"{section[:2]}-{number:08d}"
+    def _made(self, section: str, number: int) -> dict[str, Any]:
+        chance = random.Random(f"{self._seed}/{section}/{number}")
         item = {
-            "id": identity,
+            "id": _identity(section, number),
             "create_time": _BORN + number,
             "update_time": _BORN + number + chance.randrange(10_000_000),
             **(_bare_route(number) if self._small else _MAKERS[section](chance, number)),
         }
         if section == "consumers":
-            del item["id"]
-            item["username"] = identity.replace("-", "_")
-            identity = item["username"]
+            item["username"] = item.pop("id")
         members = list(item.items())
         chance.shuffle(members)
-        value = json.dumps(dict(members), separators=(",", ":"))
-        return f"/apisix/{section}/{identity}".encode(), value.encode()
+        return dict(members)
+
+
+def _stored(section: str, number: int, item: dict[str, Any]) -> KeyValue:
+    value = json.dumps(item, separators=(",", ":"))
+    return f"/apisix/{section}/{_identity(section, number)}".encode(), value.encode()
+
+
+def _identity(section: str, number: int) -> str:
+    return f"{section[:2]}{'_' if section == 'consumers' else '-'}{number:08d}"
+
+
+def _edit_upstream(chance: random.Random, item: dict[str, Any]) -> None:
+    nodes = item["nodes"]
+    if chance.random() < 0.5:
+        chance.choice(nodes)["weight"] = chance.randrange(101)
+    elif len(nodes) > 2 and chance.random() < 0.5:
+        nodes.remove(chance.choice(nodes))
+    else:
+        nodes.append(_node(chance, chance.randrange(200)))
+
+
+def _edit_route(chance: random.Random, item: dict[str, Any]) -> None:
+    limit = item["plugins"]["limit-count"]
+    if chance.random() < 0.5:
+        limit["count"] = chance.randrange(100, 5000, 100)
+    else:
+        item["priority"] = chance.randrange(10)
 
 
 def _proportions(routes: int) -> dict[str, int]:
@@ -93,6 +126,7 @@ def _proportions(routes: int) -> dict[str, int]:
         "consumers": routes // 20,
         "global_rules": 1,
         "plugin_configs": routes // 100,
+        "protos": routes // 500,
         "routes": routes,
         "services": routes // 20,
         "ssls": routes // 200,
@@ -155,7 +189,6 @@ def _plugins(chance: random.Random, number: int) -> dict[str, Any]:
 
 def _upstream(chance: random.Random, number: int) -> dict[str, Any]:
     word = _word(number)
-    hosts = [f"10.{number % 200}.{chance.randrange(250)}.{chance.randrange(1, 250)}" for _ in range(12)]
     return {
         "name": f"{word}-{number}",
         "type": "roundrobin",
@@ -163,10 +196,7 @@ def _upstream(chance: random.Random, number: int) -> dict[str, Any]:
         "pass_host": "pass",
         "hash_on": "vars",
         "retries": 2,
-        "nodes": [
-            {"host": host, "port": 8080, "weight": chance.randrange(101), "priority": 0}
-            for host in hosts[: chance.randint(2, 12)]
-        ],
+        "nodes": [_node(chance, number % 200) for _ in range(chance.randint(2, 12))],
         "checks": {
             "active": {
                 "type": "http",
@@ -178,6 +208,11 @@ def _upstream(chance: random.Random, number: int) -> dict[str, Any]:
             }
         },
     }
+
+
+def _node(chance: random.Random, net: int) -> dict[str, Any]:
+    host = f"10.{net}.{chance.randrange(250)}.{chance.randrange(1, 250)}"
+    return {"host": host, "port": 8080, "weight": chance.randrange(101), "priority": 0}
 
 
 def _service(chance: random.Random, number: int) -> dict[str, Any]:
@@ -218,6 +253,17 @@ def _plugin_config(chance: random.Random, number: int) -> dict[str, Any]:
     return {"desc": f"what {_word(number)} has in common", "plugins": _plugins(chance, number)}
 
 
+def _proto(chance: random.Random, number: int) -> dict[str, Any]:
+    word = _word(number)
+    fields = [
+        f"  {chance.choice(['string', 'int64', 'bool', 'double'])} {_word(field)}_{field} = {field};"
+        for field in range(1, chance.randint(100, 2000))
+    ]
+    body = "\n".join(fields)
+    head = f'syntax = "proto3";\npackage {word}{number};\nmessage Everything {{\n'
+    return {"desc": f"messages of {word}", "content": f"{head}{body}\n}}\n"}
+
+
 def _noise(chance: random.Random, size_bytes: int) -> str:
     return base64.b64encode(chance.randbytes(size_bytes)).decode()
 
@@ -238,8 +284,13 @@ _MAKERS: dict[str, Callable[[random.Random, int], dict[str, Any]]] = {
     "consumers": _consumer,
     "global_rules": _global_rule,
     "plugin_configs": _plugin_config,
+    "protos": _proto,
     "routes": _route,
     "services": _service,
     "ssls": _certificate,
     "upstreams": _upstream,
+}
+_EDITS: dict[str, Callable[[random.Random, dict[str, Any]], None]] = {
+    "routes": _edit_route,
+    "upstreams": _edit_upstream,
 }
