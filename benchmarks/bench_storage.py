@@ -59,7 +59,8 @@ def measure(ground: Ground) -> Iterator[Finding]:
         stored = weighed.log_bytes + weighed.snapshot_bytes
         yield _figure(f"stored for {year}; {name}", weighed, stored, _TARGET if number == 0 else None)
         yearly = stored * _DAYS_A_YEAR / days
-        yield Curve(plot="storage", label=name, points=((weighed.log_bytes, weighed.snapshot_bytes),))
+        per_event = weighed.log_bytes / weighed.events, weighed.snapshot_bytes / weighed.events
+        yield Curve(plot="storage", label=name, points=(per_event,))
         yield Fact(name=f"stored_bytes_a_year {schedule}", value=yearly)
         if number == 0:
             key_bytes = weighed.snapshot_bytes / weighed.snapshots / weighed.keys

@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from benchmarks.bucket import serving
 from servers.ceph import REGION, Rgw, running_ceph
 from servers.etcd import fetched
-from servers.moto import running_s3
 
 from replicator.config import load
 from replicator.wiring import store
@@ -89,15 +89,9 @@ def standing_on(scale: Scale, folder: Path, kind: Store = "directory") -> Iterat
 
 
 @contextmanager
-def _moto() -> Iterator[Rgw]:
-    with running_s3() as server:
-        yield Rgw(server.endpoint)
-
-
-@contextmanager
 def _ceph() -> Iterator[Rgw]:
     with running_ceph(fetched("ceph")) as rgw:
         yield rgw
 
 
-_SERVICES = {"moto": _moto, "ceph": _ceph}
+_SERVICES = {"moto": serving, "ceph": _ceph}

@@ -37,6 +37,7 @@ BEGUN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 _PREFIX = "/apisix"
 _ARCHIVE_ID = "some-archive"
 _WRITER = "some-writer"
+_AT_ONCE = MergeRules(grace=timedelta(0))
 
 
 class ReckonedClock:
@@ -65,16 +66,22 @@ class History:
         store: Where it is written.
         items: What the first epoch begins with.
         schedule: When a snapshot is cut at the latest, as `snapshot.cron_spec` says it.
+        merging: When `tidy` merges, and when it deletes; at once if left out.
 
     Attributes:
         clock: Its time.
     """
 
     def __init__(
-        self, store: ObjectStore, items: Iterable[KeyValue], schedule: str = "@every 1m"
+        self,
+        store: ObjectStore,
+        items: Iterable[KeyValue],
+        schedule: str = "@every 1m",
+        merging: MergeRules = _AT_ONCE,
     ) -> None:
         self.clock = ReckonedClock()
         self._store = store
+        self._merger = Merger(store, merging, self.clock)
         link = Link(
             source=None,  # type: ignore[arg-type] (nothing is asked of it)
             prefix=_PREFIX,
@@ -112,8 +119,7 @@ class History:
 
     def tidy(self) -> None:
         """Merge what a capture would have merged by now, and delete what it would have deleted."""
-        merger = Merger(self._store, MergeRules(grace=timedelta(0)), self.clock)
-        merger.tidy(1, self._tip.snapshot_revision)
+        self._merger.tidy(1, self._tip.snapshot_revision)
 
     def close(self) -> None:
         """Write the checkpoint."""

@@ -74,6 +74,18 @@ def pile_up(endpoint: str, changes: Iterable[KeyValue], count: int) -> int:
     return _send(endpoint, changes, math.inf, count, math.inf)[-1].revision
 
 
+def change_each(
+    endpoint: str, changes: Iterable[KeyValue], each_s: float, ending: threading.Event
+) -> None:
+    """Put one of *changes* each so many seconds, until *ending* is set."""
+    with channel_to(endpoint) as channel:
+        kv = messages.KVStub(channel)
+        for change in changes:
+            if ending.wait(each_s):
+                return
+            kv.Put(_request(*change))
+
+
 def _send(
     endpoint: str, changes: Iterable[KeyValue], rate: float, count: int, seconds: float
 ) -> list[Put]:
