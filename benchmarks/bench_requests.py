@@ -19,7 +19,7 @@ from servers.proxy import FaultProxy, faulty
 from benchmarks.ground import in_bucket
 from benchmarks.history import History
 from benchmarks.load import change_each, fill
-from benchmarks.prices import MONTH_S, CountingStore, Requests, count
+from benchmarks.prices import DUMP, LOADS, LOOK, MONTH_S, CountingStore, Requests, count
 from benchmarks.processes import recording, running
 from benchmarks.report import Curve, Fact, Figure
 from benchmarks.rounds import FULL
@@ -42,15 +42,6 @@ _IDLE_PRICE = 0.20
 
 _RHYTHMS = {"1 change/min": (60.0, 43_200), "10 changes/s": (1.0, 7_200)}
 """How often a segment is stored, and for how long that is played, in seconds."""
-
-DUMP = Requests(puts=MONTH_S / 60)
-"""A month of API7's `cron_spec: '@every 1m'`, its default: one object a minute."""
-LOOK = Requests(gets=MONTH_S / 10)
-"""A month of an API7 data plane with its default `interval`: one object each 10 s."""
-
-LOADS: dict[str, float | None] = {"idle": None, "1 change/min": 60.0, "10 changes/s": 0.1}
-"""How often something changes: each so many seconds, or never."""
-
 
 @dataclass(frozen=True)
 class _Site:

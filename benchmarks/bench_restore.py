@@ -62,8 +62,8 @@ def _write_history(archive: Path, routes: int, events: int) -> int:
     shop = Shop(routes)
     history = History(DirectoryStore(archive), shop.items())
     changes = cycle(islice(shop.changes(), _POOL))
-    for _ in range(events // _SEGMENT_EVENTS):
-        history.record(islice(changes, _SEGMENT_EVENTS), _EACH)
+    for begin in range(0, events, _SEGMENT_EVENTS):
+        history.record(islice(changes, min(_SEGMENT_EVENTS, events - begin)), _EACH)
     history.tidy()
     history.close()
     return history.state.revision

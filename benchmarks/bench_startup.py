@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.ground import Ground, Place, Store
 
 _ROUTES = 5
-_ROUNDS_MORE = 3
+ROUNDS_MORE = 3
 _TARGET = 2.0
 _CLIENT = (
     "import boto3; boto3.session.Session().client("
@@ -36,7 +36,7 @@ def measure(ground: Ground) -> Iterator[Figure]:
         'python -c "import boto3", and a client': partial(_spend, sys.executable, "-c", _CLIENT),
         **{name: partial(_restore, place, ground) for name, place in places.items()},
     }
-    took = alternate(contenders, _ROUNDS_MORE * ground.scale.rounds)
+    took = alternate(contenders, ROUNDS_MORE * ground.scale.rounds)
     nothing, client = list(contenders)[:2]
     for name in places:
         for floor in (client, nothing):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 def serving() -> Iterator[Rgw]:
     """Serve until the block ends."""
     command = (sys.executable, "-m", "benchmarks.bucket")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the servers of the tests are no package
+    with subprocess.Popen(
+        command, env=os.environ | path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -9,6 +9,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Picture
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from benchmarks.prices import DUMP, LOADS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -118,10 +120,10 @@ def _price(curves: list[Curve]) -> Picture:
         at = [x + (place - 1) * width for x, _ in curve.points]
         bars = axes.bar(at, [price for _, price in curve.points], width * 0.92, label=curve.label, color=colour)
         axes.bar_label(bars, fmt=lambda price: f"${price:.2f}", fontsize=8, padding=2)
-    axes.axhline(0.216, color=_QUIET, linewidth=1, linestyle="--", label="API7's dump once a minute, $0.22")
+    axes.axhline(DUMP.price, color=_QUIET, linewidth=1, linestyle="--", label=f"API7's dump once a minute, ${DUMP.price:.2f}")
     axes.set_yscale("log")
     axes.set_ylim(0.05, 40)
-    axes.set_xticks([0, 1, 2], ["idle", "1 change/min", "10 changes/s"])
+    axes.set_xticks(range(len(LOADS)), list(LOADS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=False, axis="x")
@@ -136,10 +138,12 @@ def _storage(curves: list[Curve]) -> Picture:
     rows = range(len(curves))[::-1]
     log = [curve.points[0][0] for curve in curves]
     whole = [sum(curve.points[0]) for curve in curves]
-    axes.barh(rows, whole, color=_COLOURS[2], label="with snapshots", height=0.55)
+    bars = axes.barh(rows, whole, color=_COLOURS[2], label="with snapshots", height=0.55)
+    axes.bar_label(bars, fmt=lambda size: f"{size:,.0f}", fontsize=8, padding=3)
     axes.barh(rows, log, color=_COLOURS[1], label="log alone", height=0.55)
     axes.set_yticks(rows, [fill(curve.label, 34) for curve in curves], fontsize=8)
     axes.set_xscale("log")
+    axes.set_xlim(10, 4 * max(whole))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("bytes an event")

@@ -50,6 +50,15 @@ class Requests:
         return f"{self.puts:,.0f} PUT, {self.lists:,.0f} LIST, {self.gets:,.0f} GET: ${self.price:.2f}"
 
 
+DUMP = Requests(puts=MONTH_S / 60)
+"""A month of API7's `cron_spec: '@every 1m'`, its default: one object a minute."""
+LOOK = Requests(gets=MONTH_S / 10)
+"""A month of an API7 data plane with its default `interval`: one object each 10 s."""
+
+LOADS: dict[str, float | None] = {"idle": None, "1 change/min": 60.0, "10 changes/s": 0.1}
+"""How often something changes: each so many seconds, or never."""
+
+
 def count(requests: Iterable[Seen]) -> Requests:
     """Return how many of *requests* there are of each kind."""
     puts = lists = gets = 0
