@@ -7,7 +7,7 @@ PIP_HINT := { echo "  try: check the network and pip's settings, then call make 
 
 MINUTES := 10
 
-.PHONY: help demo test e2e fuzz soak lint bench clean
+.PHONY: help demo test e2e fuzz soak lint bench bench-quick clean
 
 help:
 	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
@@ -16,7 +16,8 @@ help:
 	@echo "make fuzz   fuzz the codecs and the YAML renderer, guided by coverage; MINUTES=n for each, 10 at first"
 	@echo "make soak   let faults of every kind happen for MINUTES=n, 10 at first; S3=moto|ceph|directory, SEED=n"
 	@echo "make lint   run the checks alone: ruff, mypy, import-linter"
-	@echo "make bench  run the benchmarks"
+	@echo "make bench  run the benchmarks (15 minutes), and keep report and plots below benchmarks/results/;"
+	@echo "            S3=moto|ceph for where archives are, make bench-quick for a look (2 minutes)"
 	@echo "make clean  remove what make has made in this folder (the cache folder stays)"
 
 demo: .venv/runtime
@@ -50,9 +51,9 @@ lint: .venv/dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: .venv/dev
-	@.venv/bin/python tools/fetch etcd >/dev/null
-	.venv/bin/python -m benchmarks
+bench bench-quick: .venv/dev
+	@for what in etcd $(filter ceph,$(S3)); do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
+	PYTHONPATH=tests .venv/bin/python -m benchmarks $(if $(filter bench,$@),--save,--quick) $(if $(S3),--store $(S3))
 
 clean:
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
