@@ -34,7 +34,7 @@ _PERCENTS = tuple(range(1, 100))
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to record: how long a change may wait for others, and how much slower the store is, in seconds."""
+    """A way to record: how long a change may wait for others, and how far away the store is, in seconds."""
 
     interval_s: float
     delay_s: float

@@ -44,9 +44,7 @@ def _base_bytes(folder: Path) -> int:
             return peak_bytes(recorder.pid)
 
 
-def _measure(
-    shop: Shop, what: str, folder: Path, target: float | None, edit_s: int
-) -> Iterator[Finding]:
+def _measure(shop: Shop, what: str, folder: Path, target: float | None, edit_s: int) -> Iterator[Finding]:
     place = Place({"ARCHIVE": f"file://{folder}/archive"})
     items = list(shop.items())
     with EtcdServer(folder / "etcd", find_etcd(), ("--unsafe-no-fsync",)) as etcd:

@@ -1,7 +1,7 @@
 """Requests to the store and what S3 asks for them: counted for two minutes, reckoned up to a month.
 
-What comes more seldom than each minute is counted apart, with the time reckoned: merging each ten minutes, and
-a rehearsed restore each hour.
+What comes more seldom than each minute is counted apart, with the time reckoned: merging each ten minutes,
+and a rehearsed restore each hour.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _IDLE_PRICE = 0.20
 
 _RHYTHMS = {"1 change/min": (60.0, 43_200), "10 changes/s": (1.0, 7_200)}
 """How often a segment is stored, and for how long that is played, in seconds."""
+
 
 @dataclass(frozen=True)
 class _Site:

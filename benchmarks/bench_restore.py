@@ -73,7 +73,9 @@ def _latest(ground: Ground, archive: Path) -> Iterator[Finding]:
     routes = f"{ground.scale.routes:,} routes"
     contenders = {
         "flow YAML": partial(_restored, ground.folder, archive, "--latest"),
-        **{form: partial(_restored, ground.folder, archive, "--latest", *how) for form, how in _FORMS.items()},
+        **{
+            form: partial(_restored, ground.folder, archive, "--latest", *how) for form, how in _FORMS.items()
+        },
         "msgspec": partial(_floor, "msgspec", archive, Latest()),
         "json": partial(_floor, "json", archive, Latest()),
     }

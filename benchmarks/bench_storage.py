@@ -52,7 +52,10 @@ def measure(ground: Ground) -> Iterator[Finding]:
 
     A month is written and weighed; a year of working days is so many of those.
     """
-    routes, days = max(1, ground.scale.few_routes // 10), max(1, min(_MONTH_DAYS, ground.scale.events // 10_000))
+    routes, days = (
+        max(1, ground.scale.few_routes // 10),
+        max(1, min(_MONTH_DAYS, ground.scale.events // 10_000)),
+    )
     year = f"a year of {_BURSTS_A_DAY} times {_BURST} changes a working day, {routes:,} routes"
     for number, (name, schedule) in enumerate(_SCHEDULES.items()):
         weighed = _weighed(ground.folder / str(number), routes, days, schedule)
@@ -96,9 +99,7 @@ def _weighed(archive: Path, routes: int, days: int, schedule: str) -> Weighed:
     snapshots = _sizes(archive / snapshot_folder(1))[1:]  # the base belongs to no year
     log = _sizes(archive / log_folder(1)) + _sizes(archive / merged_folder(1))
     events = days * _BURSTS_A_DAY * _BURST
-    return Weighed(
-        events, len(history.state), sum(log), sum(snapshots), len(snapshots), raw.close()
-    )
+    return Weighed(events, len(history.state), sum(log), sum(snapshots), len(snapshots), raw.close())
 
 
 def _sizes(folder: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a question stands on: how much is measured, where its files are, and which store holds the archives."""
+"""What a question stands on: how much is measured, where its files are, which store holds archives."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from benchmarks.bucket import serving
 from servers.ceph import REGION, Rgw, running_ceph
 from servers.etcd import fetched
 
+from benchmarks.bucket import serving
 from replicator.config import load
 from replicator.wiring import store
 

@@ -109,7 +109,7 @@ class History:
         return self._tip.snapshot_revision
 
     def record(self, changes: Iterable[KeyValue], each: timedelta) -> None:
-        """Store *changes*, *each* so much later than the one before, as one segment; then a snapshot if due."""
+        """Store *changes* as one segment, *each* so much later than the one before; a snapshot too if due."""
         batches = tuple(self._batches(changes, each))
         name, body, _ = self._tip.seal(batches, Watermark(batches[-1].revision, self.clock.now()))
         self._persistence.create(str(name), body)

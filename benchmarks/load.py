@@ -74,9 +74,7 @@ def pile_up(endpoint: str, changes: Iterable[KeyValue], count: int) -> int:
     return _send(endpoint, changes, math.inf, count, math.inf)[-1].revision
 
 
-def change_each(
-    endpoint: str, changes: Iterable[KeyValue], each_s: float, ending: threading.Event
-) -> None:
+def change_each(endpoint: str, changes: Iterable[KeyValue], each_s: float, ending: threading.Event) -> None:
     """Put one of *changes* each so many seconds, until *ending* is set."""
     with channel_to(endpoint) as channel:
         kv = messages.KVStub(channel)
@@ -86,9 +84,7 @@ def change_each(
             kv.Put(_request(*change))
 
 
-def _send(
-    endpoint: str, changes: Iterable[KeyValue], rate: float, count: int, seconds: float
-) -> list[Put]:
+def _send(endpoint: str, changes: Iterable[KeyValue], rate: float, count: int, seconds: float) -> list[Put]:
     requests = [_request(*change) for change in islice(changes, min(count, _POOL))]
     puts: list[Put] = []
     free = threading.Semaphore(_IN_FLIGHT)

@@ -64,7 +64,10 @@ def _link(file: Path) -> str:
 
 
 def _facts(done: Report) -> str:
-    rows = ((f"`{name}`", f"{value:,.4g}" if value < 1000 else f"{value:,.0f}") for name, value in done.facts.items())
+    rows = (
+        (f"`{name}`", f"{value:,.4g}" if value < 1000 else f"{value:,.0f}")
+        for name, value in done.facts.items()
+    )
     return _table(("fact", "measured"), rows)
 
 

@@ -118,9 +118,17 @@ def _price(curves: list[Curve]) -> Picture:
     width = 0.26
     for place, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
         at = [x + (place - 1) * width for x, _ in curve.points]
-        bars = axes.bar(at, [price for _, price in curve.points], width * 0.92, label=curve.label, color=colour)
+        bars = axes.bar(
+            at, [price for _, price in curve.points], width * 0.92, label=curve.label, color=colour
+        )
         axes.bar_label(bars, fmt=lambda price: f"${price:.2f}", fontsize=8, padding=2)
-    axes.axhline(DUMP.price, color=_QUIET, linewidth=1, linestyle="--", label=f"API7's dump once a minute, ${DUMP.price:.2f}")
+    axes.axhline(
+        DUMP.price,
+        color=_QUIET,
+        linewidth=1,
+        linestyle="--",
+        label=f"API7's dump once a minute, ${DUMP.price:.2f}",
+    )
     axes.set_yscale("log")
     axes.set_ylim(0.05, 40)
     axes.set_xticks(range(len(LOADS)), list(LOADS))

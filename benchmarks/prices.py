@@ -9,7 +9,6 @@ from replicator.adapters.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
     from pathlib import Path
 
     from servers.proxy import Seen

@@ -116,8 +116,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def headline(self) -> str:
         """When, of what and on what it was."""
         return (
-            f"{self.date}, commit {self.commit}, {self.machine}, load average {self.load_average:.1f} before, "
-            f"store {self.store}, {self.took_s / 60:.1f} minutes"
+            f"{self.date}, commit {self.commit}, {self.machine}, load average {self.load_average:.1f} "
+            f"before, store {self.store}, {self.took_s / 60:.1f} minutes"
         )
 
 

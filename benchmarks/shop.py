@@ -1,8 +1,8 @@
 """A shop's gateway configuration as APISIX stores it, and the edits of its working day; all from a seed.
 
 Values have the size and the make of real ones: 300 B for a consumer, about 900 B for a route with its
-plugins, 4 KB for a certificate, up to 60 KB for a description of messages; compact JSON whose members stand in
-no order, as lua-cjson writes them; credentials and private keys encrypted, in base64.
+plugins, 4 KB for a certificate, up to 60 KB for a description of messages; compact JSON whose members stand
+in no order, as lua-cjson writes them; credentials and private keys encrypted, in base64.
 """
 
 from __future__ import annotations
@@ -229,7 +229,14 @@ def _consumer(chance: random.Random, number: int) -> dict[str, Any]:
     return {
         "desc": f"partner {number} of the {chance.choice(_TEAMS)} team",
         "labels": {"tier": chance.choice(["gold", "silver", "free"])},
-        "plugins": {"key-auth": {"key": _encrypted(chance.randbytes(12).hex())}},
+        "plugins": {
+            "key-auth": {"key": _encrypted(chance.randbytes(12).hex())},
+            "limit-count": {
+                "count": chance.randrange(100, 5000, 100),
+                "time_window": 60,
+                "key": "remote_addr",
+            },
+        },
     }
 
 
@@ -246,7 +253,14 @@ def _certificate(chance: random.Random, number: int) -> dict[str, Any]:
 
 
 def _global_rule(_chance: random.Random, _number: int) -> dict[str, Any]:
-    return {"plugins": {"prometheus": {}, "request-id": {"header_name": "x-request-id"}}}
+    proxies = [f"10.0.{net}.0/24" for net in range(8)]
+    return {
+        "plugins": {
+            "prometheus": {"prefer_name": True},
+            "request-id": {"header_name": "x-request-id", "include_in_response": True},
+            "real-ip": {"source": "http_x_forwarded_for", "trusted_addresses": proxies, "recursive": False},
+        }
+    }
 
 
 def _plugin_config(chance: random.Random, number: int) -> dict[str, Any]:

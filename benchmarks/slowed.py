@@ -1,6 +1,6 @@
 """replicator with a store that takes its time: ``python -m benchmarks.slowed SECONDS ARGUMENT...``.
 
-Each object that is created, and each that is replaced, takes so many seconds longer: what a bucket feels like.
+To create an object, or to replace one, takes so many seconds longer: what a bucket feels like.
 """
 
 from __future__ import annotations

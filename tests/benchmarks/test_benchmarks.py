@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import pytest
+
 from benchmarks.__main__ import QUESTIONS
 from benchmarks.bench_live import WAYS
 from benchmarks.ground import standing_on
