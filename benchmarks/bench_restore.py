@@ -70,14 +70,13 @@ def _write_history(archive: Path, routes: int, events: int) -> int:
 
 
 def _latest(ground: Ground, archive: Path) -> Iterator[Finding]:
-    routes = f"{ground.scale.routes:,} routes"
+    routes, objects = f"{ground.scale.routes:,} routes", _objects(archive, Latest())
     contenders = {
         "flow YAML": partial(_restored, ground.folder, archive, "--latest"),
         **{
             form: partial(_restored, ground.folder, archive, "--latest", *how) for form, how in _FORMS.items()
         },
-        "msgspec": partial(_floor, "msgspec", archive, Latest()),
-        "json": partial(_floor, "json", archive, Latest()),
+        **{library: partial(_floor, library, objects) for library in ("msgspec", "json")},
     }
     spent = alternate(contenders, ground.scale.rounds)
     events = f"the latest of {ground.scale.events:,} changes"
@@ -98,10 +97,10 @@ def _at_moments(ground: Ground, archive: Path, last: int) -> Figure:
     """Restore another moment in each round, drawn from a seed, and the floor the same."""
     dice, rounds = random.Random(5), ground.scale.rounds
     moments = [dice.randrange(last - ground.scale.events, last + 1) for _ in range(rounds)]
-    ours, floors = iter(moments), iter(moments)
+    ours, floors = iter(moments), iter([_objects(archive, AtRevision(moment)) for moment in moments])
     contenders = {
         "ours": lambda: _restored(ground.folder, archive, "--revision", str(next(ours))),
-        "floor": lambda: _floor("msgspec", archive, AtRevision(next(floors))),
+        "floor": lambda: _floor("msgspec", next(floors)),
     }
     spent = alternate(contenders, rounds)
     what = f"restore {ground.scale.routes:,} routes, any of {ground.scale.events:,} moments, as flow YAML"
@@ -113,11 +112,14 @@ def _restored(folder: Path, archive: Path, *target: str) -> Spent:
     return spend((*call, *target))
 
 
-def _floor(library: str, archive: Path, target: Target) -> Spent:
-    """Decode what a restore of *target* reads."""
+def _objects(archive: Path, target: Target) -> list[str]:
+    """Return the files that a restore of *target* reads, the small documents aside."""
     store = _Noting(archive)
     restore(store, target)
-    objects = [str(archive / name) for name in store.asked if name.endswith(".zst")]
+    return [str(archive / name) for name in store.asked if name.endswith(".zst")]
+
+
+def _floor(library: str, objects: list[str]) -> Spent:
     return spend((sys.executable, "-m", "benchmarks.decode", library, *objects))
 
 

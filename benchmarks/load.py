@@ -24,11 +24,12 @@ from benchmarks.shop import Shop
 from replicator.adapters.etcd_messages import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from benchmarks.shop import KeyValue
 
 _TXN_OPERATIONS = 128  # etcd's limit
+_TXN_BYTES = 1 << 20  # etcd's limit is half a megabyte more
 _IN_FLIGHT = 128  # one connection then takes some 8,000 puts a second
 _POOL = 20_000  # so many different requests are made before the first is sent, and then sent again
 
@@ -45,14 +46,31 @@ class Put:
 def fill(endpoint: str, items: Iterable[KeyValue]) -> int:
     """Put *items* in large transactions; return the sum of the sizes of keys and values."""
     size_bytes = 0
-    waiting = iter(items)
     with channel_to(endpoint) as channel:
         stub = messages.KVStub(channel)
-        while group := list(islice(waiting, _TXN_OPERATIONS)):
+        for group in _groups(items):
             puts = [messages.RequestOp(request_put=_request(*item)) for item in group]
             stub.Txn(messages.TxnRequest(success=puts))
-            size_bytes += sum(len(key) + len(value) for key, value in group)
+            size_bytes += sum(map(_size, group))
     return size_bytes
+
+
+def _groups(items: Iterable[KeyValue]) -> Iterator[list[KeyValue]]:
+    """Yield *items* in groups that etcd takes as one transaction."""
+    group: list[KeyValue] = []
+    group_bytes = 0
+    for item in items:
+        if len(group) == _TXN_OPERATIONS or (group and group_bytes + _size(item) > _TXN_BYTES):
+            yield group
+            group, group_bytes = [], 0
+        group.append(item)
+        group_bytes += _size(item)
+    if group:
+        yield group
+
+
+def _size(item: KeyValue) -> int:
+    return sum(map(len, item))
 
 
 def edit(endpoint: str, changes: Iterable[KeyValue], rate: int, seconds: int) -> list[Put]:
