@@ -183,6 +183,7 @@ class Term:
         self._standing = lambda: _standing(tip, shipper.end)
         self.has_begun = True
         publisher.offer(end.position, end.watermark.moment, at_begin)
+        del at_begin  # it would hold on to each value that changes, as long as the epoch lasts
         readback.start()
         limit_bytes = min(self._rules.commit.size_bytes, _INBOX_LIMIT_BYTES)
         shipping = self._start("ship", lambda: shipper.ship(limit_bytes, snapshots.stored))
