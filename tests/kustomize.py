@@ -41,7 +41,9 @@ def build(folder: Path) -> list[Manifest]:
 
 def containers(manifests: list[Manifest]) -> list[Manifest]:
     """Return all containers, those of the set-up first."""
-    pods = [manifest["spec"]["template"]["spec"] for manifest in manifests if manifest["kind"] == "Deployment"]
+    pods = [
+        manifest["spec"]["template"]["spec"] for manifest in manifests if manifest["kind"] == "Deployment"
+    ]
     return [one for pod in pods for one in (*pod.get("initContainers", []), *pod["containers"])]
 
 

@@ -1,4 +1,4 @@
-"""What a pod of deploy/kubernetes runs: its scripts, with the programs of a test's own in the place of APISIX's."""
+"""What a gateway's pod of deploy/kubernetes runs: its scripts, and programs of a test's own beside them."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -223,9 +224,8 @@ def test_a_gateway_that_restarts_alone_in_an_outage_is_given_its_file(
 
 def _stand_in(pod: Pod) -> None:
     """Let the stand-in gateway be the pod's."""
-    server = (
-        f"PYTHONPATH={ROOT}:{ROOT / 'tests'} STAND_IN_INTERVAL_S=0.05 exec python -m servers.gateway_server"
-    )
+    variables = f"PYTHONPATH={ROOT}:{ROOT / 'tests'} STAND_IN_INTERVAL_S=0.05"
+    server = f"{variables} exec {sys.executable} -m servers.gateway_server"
     pod.program("apisix", f'{server} "$1" "$POD"\n')
     pod.program("entrypoint", f'{server} run "$POD"\n')
     reload = 'case "$*" in *"-s reload") kill -HUP "$(cat "$POD/logs/nginx.pid")" ;; esac\n'
