@@ -17,6 +17,7 @@ from manifests import (
     NAMED,
     TREES,
     VERSIONS,
+    WHOLE,
     all_of,
     container_of,
     file_at,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from kustomize import Manifest
 
+GUIDE = (ROOT / "docs/guides/kubernetes.md").read_text()
 KUBECTL = shutil.which("kubectl")
 
 
@@ -190,3 +192,37 @@ def test_on_aws_the_roles_come_with_the_accounts_and_nothing_has_keys() -> None:
 
     assert sorted(roles) == ["gateway", "replicator"]
     assert "AWS_" not in str(manifests)
+
+
+def test_the_guide_tells_of_each_secret_and_its_keys(manifests: list[Manifest]) -> None:
+    rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \| (`.+?`) \|", GUIDE, re.MULTILINE)
+    told = {name: set(_quoted(keys)) for names, keys in rows for name in _quoted(names)}
+    asked: dict[str, set[str]] = {}
+    for pod in pods(manifests).values():
+        for container in all_of(pod):
+            for one in container.get("env", []):
+                reference = one["valueFrom"]["secretKeyRef"]
+                asked.setdefault(reference["name"], set()).add(reference["key"])
+        mounts = {one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one}
+        asked |= {
+            name: {"ca.crt", "tls.crt", "tls.key"} for name in mounts
+        }  # as a test of the settings has it
+
+    assert asked.items() <= told.items()
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall("`(.+?)`", text)
+
+
+def test_the_guides_kubectl_finds_what_it_names(manifests: list[Manifest]) -> None:
+    found = pods(manifests)
+    commands = re.findall(r" deploy/([\w-]+)(?![\w/-])(?: -c (\w+))?", GUIDE)
+    assert len(commands) > 5
+    for name, container in commands:
+        assert container_of(found[name], container or name)
+    applied = re.findall(r"apply -k (\S+)", GUIDE)
+    assert {ROOT / path for path in applied} == set(WHOLE) - {DEPLOY / "base"}
+    (forwarded,) = set(re.findall(r"service/([\w-]+) 9080:(\d+)", GUIDE))
+    service = named(manifests, "Service")[forwarded[0]]
+    assert int(forwarded[1]) in {port["port"] for port in service["spec"]["ports"]}

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from outage import Outage, written
-from pods import SCRIPTS, Pod
-from servers.command import running, until
-from servers.etcd import ROOT
-from servers.gateway import gateway_in
+from pods import Pod
+from servers.command import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from servers.etcd import Etcd
 
 # What answers is the folder: a file in it lets a program fail or hang.
 APISIX = """\
@@ -181,52 +173,3 @@ def test_the_shared_folder_is_filled_and_keeps_what_the_agent_has_left(tmp_path:
         (shared / "apisix.yaml").write_text("the agent's")
         (shared / "left").touch()
     assert (shared / "apisix.yaml").read_text() == "the agent's"
-
-
-def test_a_gateway_that_restarts_alone_in_an_outage_is_given_its_file(
-    tmp_path: Path, etcd_factory: Callable[..., Etcd]
-) -> None:
-    """Its container can't start on etcd, and the agent beside it hasn't switched yet."""
-    etcd = etcd_factory()
-
-    def write(**sections: dict[str, object]) -> Path:
-        reload = [str(SCRIPTS / "reload.sh"), str(pod.conf), "5"]
-        sections["agent"] |= {"reload": reload, "reload_timeout": "10s", "ready_timeout": "10s"}
-        path = tmp_path / "settings.yaml"
-        path.write_text(json.dumps(sections))
-        return path
-
-    with gateway_in(tmp_path / "gateway") as gateway:
-        pod = Pod(gateway.home)
-        _stand_in(pod)
-        original = gateway.config(etcd.endpoint)
-        (pod.conf / "config.yaml").write_bytes(original)
-        outage = Outage(etcd, gateway, written(write, tmp_path, etcd, gateway))
-        outage.put_route("1", "/one")
-        log = tmp_path / "run.log"
-        with (
-            running(log, "-c", outage.settings) as recorder,
-            running(tmp_path / "agent.log", "-c", outage.settings, command="agent") as agent,
-        ):
-            recorder.tells("watch.started")
-            until((pod.conf / "apisix.yaml").exists, "the agent has its file")
-            etcd.kill()
-            with pod.container("gateway.sh", "entrypoint", "docker-start"):
-                until(lambda: gateway.serves("/one"), "it serves from its file")
-                agent.tells("switch.done")
-                assert agent.events("switch.undone") == []
-                etcd.start()
-                agent.tells("switch.done", 2)
-                until(lambda: gateway.held()["provider"] == "etcd", "it follows etcd again")
-                assert gateway.serves("/one")
-        assert outage.config == original
-
-
-def _stand_in(pod: Pod) -> None:
-    """Let the stand-in gateway be the pod's."""
-    variables = f"PYTHONPATH={ROOT}:{ROOT / 'tests'} STAND_IN_INTERVAL_S=0.05"
-    server = f"{variables} exec {sys.executable} -m servers.gateway_server"
-    pod.program("apisix", f'{server} "$1" "$POD"\n')
-    pod.program("entrypoint", f'{server} run "$POD"\n')
-    reload = 'case "$*" in *"-s reload") kill -HUP "$(cat "$POD/logs/nginx.pid")" ;; esac\n'
-    pod.program("openresty", reload)
