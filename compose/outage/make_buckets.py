@@ -1,6 +1,6 @@
 """Make the buckets that a settings file names; wait for their service until it answers.
 
-    python make_buckets.py SETTINGS
+python make_buckets.py SETTINGS
 """
 
 from __future__ import annotations
