@@ -35,8 +35,9 @@ AGENT = {
 }
 SCRIPT = ROOT / "compose/outage.sh"
 
-# The script's verbs: each asks the test.
+# The script's verbs: those of docker.sh, each but `runs_on` answered by the test.
 _VERBS = """\
+. "$here/outage/docker.sh"
 ask() {
   "$OUTAGE_PYTHON" -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' \\
     "$OUTAGE_TEST/$1"
@@ -46,7 +47,25 @@ put_route() { ask "put_route/$1$2" >&2; }
 stop_control_plane() { ask stop_control_plane >&2; }
 start_control_plane() { ask start_control_plane >&2; }
 restart_node() { ask restart_node >&2; }
-runs_on() { ask runs_on; }
+"""
+
+# What docker.sh calls, in the place of the container of an agent that has other settings.
+_DOCKER = """\
+#!/bin/sh
+echo "$*" >>"${0%/*}/docker.calls"
+while [ "$1" != agent ]; do shift; done
+shift
+exec "$@"
+"""
+_REPLICATOR = """\
+#!/bin/sh
+[ "$1 $2" = "-c /etc/replicator/agent.yaml" ] || exit 2
+shift 2
+exec "$OUTAGE_PYTHON" -m replicator -c "$OUTAGE_SETTINGS" "$@"
+"""
+_PYTHON = """\
+#!/bin/sh
+exec "$OUTAGE_PYTHON" "$@"
 """
 
 
@@ -91,8 +110,6 @@ class Outage:
         self.steps.append(verb)
         if verb == "request":
             return str(self.gateway.get(f"/{words[0]}")[0])
-        if verb == "runs_on":
-            return self.runs_on()
         if verb == "put_route":
             self.put_route(words[0], f"/{words[1]}")
         elif verb == "restart_node":
@@ -101,6 +118,19 @@ class Outage:
         else:
             {"stop_control_plane": self.etcd.kill, "start_control_plane": self.etcd.start}[verb]()
         return ""
+
+
+def containers(folder: Path) -> Path:
+    """Make a `docker` whose agent's container is this machine; return the folder of it, for PATH.
+
+    Its agent has the settings that OUTAGE_SETTINGS names; what it was called with is in `docker.calls`.
+    """
+    place = folder / "bin"
+    place.mkdir()
+    for name, text in (("docker", _DOCKER), ("replicator", _REPLICATOR), ("python", _PYTHON)):
+        (place / name).write_text(text)
+        (place / name).chmod(0o755)
+    return place
 
 
 def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
@@ -121,6 +151,7 @@ def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
             """Say nothing."""
 
     (folder / "verbs.sh").write_text(_VERBS)
+    container = containers(folder)
     with HTTPServer(("127.0.0.1", 0), Answers) as server, (folder / "script.log").open("w+") as said:
         server.timeout = 0.1
         words = {
@@ -128,6 +159,9 @@ def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
             "OUTAGE_PYTHON": sys.executable,
             "OUTAGE_TEST": f"http://127.0.0.1:{server.server_port}",
             "OUTAGE_PATIENCE_S": "30",
+            "OUTAGE_SETTINGS": str(outage.settings),
+            "PATH": f"{container}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
         }
         with subprocess.Popen(
             ["/bin/sh", SCRIPT], env=os.environ | words, stdout=said, stderr=said

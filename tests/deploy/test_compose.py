@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -109,6 +110,39 @@ def test_the_scripts_are_sound(script: Path) -> None:
     for checked in (["sh", "-n", script], [shellcheck, "--external-sources", script]):
         told = subprocess.run(checked, cwd=ROOT, capture_output=True, text=True, check=False)
         assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_folder_of_the_gateway_is_filled_once(tmp_path: Path) -> None:
+    (script,) = Composed(ROOT, OUTAGE, json.loads).services["conf"]["command"]
+    conf, given = tmp_path / "conf", tmp_path / "gateway.yaml"
+    conf.mkdir()
+    (conf / "apisix.yaml").write_text("#END\n")
+    for here, there in (("/usr/local/apisix/conf", conf), ("/etc/gateway.yaml", given)):
+        assert here in script
+        script = script.replace(here, str(there))
+
+    def fill() -> str:
+        subprocess.run(["/bin/sh", "-euc", script], check=True)
+        return (conf / "config.yaml").read_text()
+
+    given.write_text("of the node")
+    assert fill() == "of the node"
+    assert (conf / "apisix.yaml").stat().st_mode & 0o777 == 0o600
+    (conf / "config.yaml").write_text("of the agent")
+    assert fill() == "of the agent"
+    given.write_text("of a newer node")
+    assert fill() == "of a newer node"
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, 0), (6, 0), (5, 1), (1, 1)])
+def test_a_gateway_is_prepared_unless_an_agent_is_at_work(tmp_path: Path, code: int, outcome: int) -> None:
+    service = Composed(ROOT, OUTAGE, json.loads).services["prepare"]
+    (tmp_path / "replicator").write_text(f"#!/bin/sh\nexit {code}\n")
+    (tmp_path / "replicator").chmod(0o755)
+    words = [*service["entrypoint"], *(word.replace("$$", "$") for word in service["command"])]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    assert subprocess.run(words, env={"PATH": path}, check=False).returncode == outcome
 
 
 def test_the_buckets_are_made_and_may_be_there_already(s3_server: S3Server, tmp_path: Path) -> None:
