@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from servers.etcd import Etcd
     from servers.gateway import Gateway
+    from servers.moto import S3Server
 
 AGENT = {
     "follow_interval": "100ms",
@@ -43,10 +44,10 @@ ask() {
     "$OUTAGE_TEST/$1"
 }
 request() { ask "request$1"; }
-put_route() { ask "put_route/$1$2" >&2; }
-stop_control_plane() { ask stop_control_plane >&2; }
-start_control_plane() { ask start_control_plane >&2; }
-restart_node() { ask restart_node >&2; }
+put_route() { ask "put_route/$1$2" >/dev/null; }
+stop_control_plane() { ask stop_control_plane >/dev/null; }
+start_control_plane() { ask start_control_plane >/dev/null; }
+restart_node() { ask restart_node >/dev/null; }
 """
 
 # What docker.sh calls, in the place of the container of an agent that has other settings.
@@ -233,3 +234,33 @@ def written(write: Callable[..., Path], folder: Path, etcd: Etcd, gateway: Gatew
             "ready": gateway.ready_url,
         },
     )
+
+
+def composed(folder: Path, etcd: Etcd, gateway: Gateway, s3: S3Server) -> tuple[Path, Path]:
+    """Write the files of compose/outage for what runs here in the place of its containers, and faster.
+
+    The gateway has its config.yaml then; what replicator and the agent are told is returned. The buckets aren't
+    made yet.
+    """
+    here = {
+        "http://etcd:2379": etcd.endpoint,
+        "http://s3:8333": s3.endpoint,
+        "node_listen: 9080": f"node_listen: {gateway.listen}",
+        "port: 7085": f"port: {gateway.status}",
+        "http://gateway:7085/status/ready": gateway.ready_url,
+        '[reload.sh, /usr/local/apisix/conf, "20"]': json.dumps(gateway.reload_command),
+        "[/usr/local/apisix/conf/": f"[{SCRIPT.parent}/outage/control-plane/",
+        "/usr/local/apisix/conf": str(gateway.conf),
+        "/var/lib/replicator/agent": f"{folder}/home",
+        "/var/lib/replicator/spool": f"{folder}/spool",
+        "_bucket: ": "_bucket: outage-",
+        "_after: 5s": "_after: 1s",
+        "hold_down: 5s": "hold_down: 500ms",
+    }
+    told = {"agent.yaml": folder / "agent.yaml", "replicator.yaml": folder / "replicator.yaml"}
+    for name, path in (told | {"gateway/config.yaml": gateway.conf / "config.yaml"}).items():
+        text = (SCRIPT.parent / "outage" / name).read_text()
+        for there, instead in here.items():
+            text = text.replace(there, instead)
+        path.write_text(text)
+    return told["replicator.yaml"], told["agent.yaml"]
