@@ -239,8 +239,8 @@ def written(write: Callable[..., Path], folder: Path, etcd: Etcd, gateway: Gatew
 def composed(folder: Path, etcd: Etcd, gateway: Gateway, s3: S3Server) -> tuple[Path, Path]:
     """Write the files of compose/outage for what runs here in the place of its containers, and faster.
 
-    The gateway has its config.yaml then; what replicator and the agent are told is returned. The buckets aren't
-    made yet.
+    The gateway has its config.yaml then; returned is what replicator and the agent are told. Nobody has made the
+    buckets yet.
     """
     here = {
         "http://etcd:2379": etcd.endpoint,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+import yaml
 from composed import Composed, complaints
 from servers.etcd import ROOT
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from servers.moto import S3Server
 
 PLAIN, OUTAGE = "compose/compose.yaml", "compose/outage/compose.yaml"
+SERVICES = yaml.safe_load((ROOT / OUTAGE).read_text())["services"]
 CONFIG = "compose/outage/gateway/config.yaml"
 AGENT = "compose/outage/agent.yaml"
 SCRIPTS = sorted(path for folder in ("compose", "deploy") for path in (ROOT / folder).rglob("*.sh"))
@@ -113,7 +114,7 @@ def test_the_scripts_are_sound(script: Path) -> None:
 
 
 def test_the_folder_of_the_gateway_is_filled_once(tmp_path: Path) -> None:
-    (script,) = Composed(ROOT, OUTAGE, json.loads).services["conf"]["command"]
+    (script,) = SERVICES["conf"]["command"]
     conf, given = tmp_path / "conf", tmp_path / "gateway.yaml"
     conf.mkdir()
     (conf / "apisix.yaml").write_text("#END\n")
@@ -136,7 +137,7 @@ def test_the_folder_of_the_gateway_is_filled_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("code", "outcome"), [(0, 0), (6, 0), (5, 1), (1, 1)])
 def test_a_gateway_is_prepared_unless_an_agent_is_at_work(tmp_path: Path, code: int, outcome: int) -> None:
-    service = Composed(ROOT, OUTAGE, json.loads).services["prepare"]
+    service = SERVICES["prepare"]
     (tmp_path / "replicator").write_text(f"#!/bin/sh\nexit {code}\n")
     (tmp_path / "replicator").chmod(0o755)
     words = [*service["entrypoint"], *(word.replace("$$", "$") for word in service["command"])]

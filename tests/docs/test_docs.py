@@ -101,6 +101,7 @@ def test_each_command_line_of_a_page_can_be_given(page: Path) -> None:
 def test_the_pages_have_command_lines() -> None:
     assert len(list(calls(ROOT / "README.md"))) >= 5
     assert len(list(calls(ROOT / "compose/README.md"))) == 2
+    assert len(list(calls(ROOT / "docs/guides/docker.md"))) == 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -118,9 +119,8 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 def test_each_setting_event_and_metric_of_a_page_is_one(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     settings = set(re.findall(r"`([a-z0-9]+\.[a-z_]+)`", settings_reference()))
-    known = (
-        settings | {event.name for event in EVENTS} | {"apisix.yaml", "apisix.json", "apisix.data_encryption"}
-    )
+    files = {"apisix.yaml", "apisix.json", "agent.yaml", "apisix.data_encryption"}
+    known = settings | {event.name for event in EVENTS} | files
     sections = "|".join(sorted({setting.partition(".")[0] for setting in settings}))
     metrics = {PREFIX + metric.name for metric in METRICS}
 
