@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
+from composed_outage import in_containers
 from servers.command import called, until
 from servers.etcd import ROOT
 from servers.etcd_json import EtcdJson
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from servers.etcd import Etcd
     from servers.gateway import Gateway
-    from servers.moto import S3Server
 
 AGENT = {
     "follow_interval": "100ms",
@@ -48,25 +47,6 @@ put_route() { ask "put_route/$1$2" >/dev/null; }
 stop_control_plane() { ask stop_control_plane >/dev/null; }
 start_control_plane() { ask start_control_plane >/dev/null; }
 restart_node() { ask restart_node >/dev/null; }
-"""
-
-# What docker.sh calls, in the place of the container of an agent that has other settings.
-_DOCKER = """\
-#!/bin/sh
-echo "$*" >>"${0%/*}/docker.calls"
-while [ "$1" != agent ]; do shift; done
-shift
-exec "$@"
-"""
-_REPLICATOR = """\
-#!/bin/sh
-[ "$1 $2" = "-c /etc/replicator/agent.yaml" ] || exit 2
-shift 2
-exec "$OUTAGE_PYTHON" -m replicator -c "$OUTAGE_SETTINGS" "$@"
-"""
-_PYTHON = """\
-#!/bin/sh
-exec "$OUTAGE_PYTHON" "$@"
 """
 
 
@@ -121,19 +101,6 @@ class Outage:
         return ""
 
 
-def containers(folder: Path) -> Path:
-    """Make a `docker` whose agent's container is this machine; return the folder of it, for PATH.
-
-    Its agent has the settings that OUTAGE_SETTINGS names; what it was called with is in `docker.calls`.
-    """
-    place = folder / "bin"
-    place.mkdir()
-    for name, text in (("docker", _DOCKER), ("replicator", _REPLICATOR), ("python", _PYTHON)):
-        (place / name).write_text(text)
-        (place / name).chmod(0o755)
-    return place
-
-
 def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
     """Run compose/outage.sh to its end; return its exit code and what it says.
 
@@ -152,18 +119,13 @@ def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
             """Say nothing."""
 
     (folder / "verbs.sh").write_text(_VERBS)
-    container = containers(folder)
     with HTTPServer(("127.0.0.1", 0), Answers) as server, (folder / "script.log").open("w+") as said:
         server.timeout = 0.1
         words = {
             "OUTAGE_WITH": str(folder / "verbs.sh"),
-            "OUTAGE_PYTHON": sys.executable,
             "OUTAGE_TEST": f"http://127.0.0.1:{server.server_port}",
             "OUTAGE_PATIENCE_S": "30",
-            "OUTAGE_SETTINGS": str(outage.settings),
-            "PATH": f"{container}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-        }
+        } | in_containers(folder, outage.settings)
         with subprocess.Popen(
             ["/bin/sh", SCRIPT], env=os.environ | words, stdout=said, stderr=said
         ) as script:
@@ -234,33 +196,3 @@ def written(write: Callable[..., Path], folder: Path, etcd: Etcd, gateway: Gatew
             "ready": gateway.ready_url,
         },
     )
-
-
-def composed(folder: Path, etcd: Etcd, gateway: Gateway, s3: S3Server) -> tuple[Path, Path]:
-    """Write the files of compose/outage for what runs here in the place of its containers, and faster.
-
-    The gateway has its config.yaml then; returned is what replicator and the agent are told. Nobody has made the
-    buckets yet.
-    """
-    here = {
-        "http://etcd:2379": etcd.endpoint,
-        "http://s3:8333": s3.endpoint,
-        "node_listen: 9080": f"node_listen: {gateway.listen}",
-        "port: 7085": f"port: {gateway.status}",
-        "http://gateway:7085/status/ready": gateway.ready_url,
-        '[reload.sh, /usr/local/apisix/conf, "20"]': json.dumps(gateway.reload_command),
-        "[/usr/local/apisix/conf/": f"[{SCRIPT.parent}/outage/control-plane/",
-        "/usr/local/apisix/conf": str(gateway.conf),
-        "/var/lib/replicator/agent": f"{folder}/home",
-        "/var/lib/replicator/spool": f"{folder}/spool",
-        "_bucket: ": "_bucket: outage-",
-        "_after: 5s": "_after: 1s",
-        "hold_down: 5s": "hold_down: 500ms",
-    }
-    told = {"agent.yaml": folder / "agent.yaml", "replicator.yaml": folder / "replicator.yaml"}
-    for name, path in (told | {"gateway/config.yaml": gateway.conf / "config.yaml"}).items():
-        text = (SCRIPT.parent / "outage" / name).read_text()
-        for there, instead in here.items():
-            text = text.replace(there, instead)
-        path.write_text(text)
-    return told["replicator.yaml"], told["agent.yaml"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from outage import Outage, asking, composed, run_script, written
-from servers.command import environment, running, until
-from servers.etcd import ROOT
+from outage import Outage, asking, written
+from servers.command import running, until
 from servers.gateway import gateway_in
 
 if TYPE_CHECKING:
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from servers.command import Recorder
     from servers.etcd import Etcd
     from servers.gateway import Knob
-    from servers.moto import S3Server
 
 
 @pytest.fixture
@@ -53,41 +49,6 @@ def turns_to(outage: Outage, what: str) -> None:
     provider = {"etcd": "etcd", "standalone": "yaml"}[what]
     until(lambda: outage.runs_on() == what, f"the agent has turned it to {what}: {outage.status()}")
     until(lambda: outage.gateway.held()["provider"] == provider, f"the gateway runs on {provider}")
-
-
-@pytest.fixture
-def composed_outage(
-    tmp_path: Path,
-    etcd_factory: Callable[..., Etcd],
-    s3_server: S3Server,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Outage]:
-    """Return the same with what compose/outage/ has: the files, and a bucket for each archive."""
-    etcd = etcd_factory()
-    monkeypatch.setenv("S3_ACCESS_KEY", "key")
-    monkeypatch.setenv("S3_SECRET_KEY", "secret")
-    with gateway_in(tmp_path / "gateway") as gateway:
-        settings, agents = composed(tmp_path, etcd, gateway, s3_server)
-        subprocess.run(
-            [sys.executable, ROOT / "compose/outage/make_buckets.py", settings],
-            env=environment(),
-            check=True,
-        )
-        outage = Outage(etcd, gateway, agents)
-        outage.put_route("1", "/one")
-        gateway.start()
-        with running(tmp_path / "run.log", "-c", settings) as recorder:
-            recorder.tells("watch.started")
-            yield outage
-
-
-def test_the_scripted_outage(composed_outage: Outage, tmp_path: Path) -> None:
-    original = composed_outage.config
-    with agent(composed_outage, tmp_path), asking(composed_outage.gateway, "/one"):
-        code, said = run_script(composed_outage, tmp_path)
-    assert code == 0, said
-    assert composed_outage.config == original
-    assert f"```\n{said}```\n" in (ROOT / "docs/guides/docker.md").read_text()
 
 
 @pytest.mark.parametrize("knob", ["reload-fails", "reload-hangs", "never-ready"])

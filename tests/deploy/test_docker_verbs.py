@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 import yaml
-from outage import containers
+from composed_outage import in_containers
 from servers.etcd import ROOT
 
 from replicator.flows.agent_told import STATUS, AgentTold
@@ -34,41 +34,48 @@ printf 200
 """
 
 
+@dataclass
+class Shell:
+    """A shell that has read docker.sh.
+
+    Args:
+        bin: The folder of what it calls.
+        variables: Its environment.
+    """
+
+    bin: Path
+    variables: dict[str, str]
+
+    def verb(self, *words: str) -> str:
+        """Call a verb as outage.sh does; return what it prints."""
+        script = f'set -eu; here={ROOT}/compose; . "$here/outage/docker.sh"; "$@"'
+        done = subprocess.run(
+            ["/bin/sh", "-c", script, "outage.sh", *words],
+            env=os.environ | self.variables,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def curled(self) -> list[str]:
+        """Return the words that `curl` was called with."""
+        return (self.bin / "curl.words").read_text().split("\0")[:-1]
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the folder of the programs that docker.sh is to call."""
-    place = containers(tmp_path)
-    (place / "curl").write_text(_CURL)
-    (place / "curl").chmod(0o755)
-    return place
-
-
-def verb(folder: Path, *words: str) -> str:
-    """Call a verb as outage.sh does; return what it prints."""
-    variables = {
-        "PATH": f"{folder}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+def shell(tmp_path: Path) -> Shell:
+    """Return one whose agent has *tmp_path* for its home."""
+    variables = in_containers(tmp_path, ROOT / "compose/outage/agent.yaml") | {
         "APISIX_ADMIN_KEY": SECRET,
-        "OUTAGE_PYTHON": sys.executable,
-        "OUTAGE_SETTINGS": str(ROOT / "compose/outage/agent.yaml"),
-        "REPLICATOR_AGENT_HOME": str(folder),
+        "REPLICATOR_AGENT_HOME": str(tmp_path),
         "S3_ACCESS_KEY": "key",
         "S3_SECRET_KEY": SECRET,
     }
-    script = f'set -eu; here={ROOT}/compose; . "$here/outage/docker.sh"; "$@"'
-    done = subprocess.run(
-        ["/bin/sh", "-c", script, "outage.sh", *words],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
-def curled(folder: Path) -> list[str]:
-    """Return the words that `curl` was called with."""
-    return (folder / "curl.words").read_text().split("\0")[:-1]
+    curl = tmp_path / "bin/curl"
+    curl.write_text(_CURL)
+    curl.chmod(0o755)
+    return Shell(tmp_path / "bin", variables)
 
 
 def published(url: str) -> set[str]:
@@ -77,23 +84,23 @@ def published(url: str) -> set[str]:
     return {name for name, service in SERVICES.items() if here in service.get("ports", ())}
 
 
-def test_a_request_goes_to_the_gateway(folder: Path) -> None:
-    assert verb(folder, "request", "/before") == "200"
-    url = curled(folder)[-1]
+def test_a_request_goes_to_the_gateway(shell: Shell) -> None:
+    assert shell.verb("request", "/before") == "200"
+    url = shell.curled()[-1]
     assert url.endswith("/before")
     assert published(url) == {"gateway"}
 
 
-def test_a_route_goes_to_the_control_plane_and_the_key_through_no_argument(folder: Path) -> None:
-    verb(folder, "put_route", "after", "/after")
-    words = curled(folder)
+def test_a_route_goes_to_the_control_plane_and_the_key_through_no_argument(shell: Shell) -> None:
+    shell.verb("put_route", "after", "/after")
+    words = shell.curled()
     (url,) = [word for word in words if word.startswith("http://")]
     assert published(url) == {"control-plane"}
     assert urlsplit(url).path == "/apisix/admin/routes/after"
     route = json.loads(words[words.index("-d") + 1])
     assert route["uri"] == "/after"
     assert SECRET not in " ".join(words)
-    assert (folder / "curl.stdin").read_text() == f"X-API-KEY: {SECRET}\n"
+    assert (shell.bin / "curl.stdin").read_text() == f"X-API-KEY: {SECRET}\n"
 
 
 @pytest.mark.parametrize(
@@ -104,11 +111,11 @@ def test_a_route_goes_to_the_control_plane_and_the_key_through_no_argument(folde
         ("restart_node", "restart", {"gateway"}),
     ],
 )
-def test_services_are_stopped_and_started(folder: Path, name: str, action: str, services: set[str]) -> None:
-    (folder / "docker").write_text('#!/bin/sh\necho "$*" >>"${0%/*}/docker.calls"\necho "what it does"\n')
+def test_services_are_stopped_and_started(shell: Shell, name: str, action: str, services: set[str]) -> None:
+    (shell.bin / "docker").write_text('#!/bin/sh\necho "$*" >>"${0%/*}/docker.calls"\necho "what it does"\n')
 
-    assert verb(folder, name) == ""  # what docker says is for people
-    _, file, path, done, *named = (folder / "docker.calls").read_text().split()
+    assert shell.verb(name) == ""  # what docker says is for people
+    _, file, path, done, *named = (shell.bin / "docker.calls").read_text().split()
     assert (file, path, done, set(named)) == ("-f", str(COMPOSE), action, services)
     assert services <= SERVICES.keys()
 
@@ -124,15 +131,15 @@ def test_services_are_stopped_and_started(folder: Path, name: str, action: str, 
     ],
 )
 def test_what_the_gateway_runs_on_is_the_agents_word(
-    folder: Path, journal: Journal | None, printed: str
+    shell: Shell, journal: Journal | None, printed: str
 ) -> None:
     told = AgentTold(at=datetime.now(UTC), pid=0, switch=journal, copy=CopyTold())
-    (folder / STATUS).write_bytes(msgspec.json.encode(told))
+    (shell.bin.parent / STATUS).write_bytes(msgspec.json.encode(told))
 
-    assert verb(folder, "runs_on").strip() == printed
-    assert (folder / "docker.calls").read_text().startswith(f"compose -f {COMPOSE} exec -T agent ")
+    assert shell.verb("runs_on").strip() == printed
+    assert (shell.bin / "docker.calls").read_text().startswith(f"compose -f {COMPOSE} exec -T agent ")
     assert "agent" in SERVICES
 
 
-def test_nothing_is_printed_before_an_agent_has_begun(folder: Path) -> None:
-    assert verb(folder, "runs_on").strip() == ""
+def test_nothing_is_printed_before_an_agent_has_begun(shell: Shell) -> None:
+    assert shell.verb("runs_on").strip() == ""
