@@ -30,7 +30,7 @@ class Pulse:
         failing_s: For how long all have failed; 0 if the last one passed, or none was made yet.
         healthy_s: For how long all have passed; 0 if the last one failed, or none was made yet.
         failure: What the last one said; empty if it passed.
-        is_empty: Whether etcd answers, and has no key under the prefix.
+        is_empty: Whether etcd answers, and holds no resource under the prefix.
     """
 
     failing_s: float = 0.0
