@@ -140,8 +140,8 @@ class Lanes:
     def _end_batch(self, lane: _Lane) -> None:
         """Learn from a whole batch how many lanes are worth it, and how long they are to be."""
         if lane.batch >= _FULL and self._may_spread:
-            self._stride = lane.reached - lane.batch_from
-            if lane.end is None and self._head - lane.reached >= _FAR_BEHIND:
+            self._stride = max(_FULL, lane.reached - lane.batch_from)
+            if lane.end is None and self._head - lane.reached >= max(_FAR_BEHIND, self._stride):
                 self._width = min(_MOST_LANES, max(1, _WAITING_BYTES // lane.batch_bytes))
                 if self._width > 1:
                     lane.end = lane.reached + self._stride
@@ -183,8 +183,11 @@ class Lanes:
                 return None
             first.is_trusted = first.is_trusted or self._answered > first.asked
         is_its_own = lane is None or lane is first
-        is_all = first is self._lanes[-1] and not first.part and first.is_trusted and is_its_own
-        return int(response.header.revision) if is_all else None
+        is_alone = first is self._lanes[-1] and first.end is None
+        if not (is_its_own and is_alone and first.is_trusted and not first.part):
+            return None
+        first.reached = max(first.reached, response.header.revision)
+        return int(response.header.revision)
 
     def _open(self, after: int, end: int | None) -> None:
         self._last_number += 1

@@ -6,7 +6,9 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
+from etcd_sources import listening, source_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,8 @@ from replicator.errors import Compacted, SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from servers.etcd import Etcd
 
 FULL = 4  # etcd's thousand
 
@@ -77,7 +81,7 @@ class Stream:
         number = self.dice.choice(list(self.watchers))
         batch = [revision for revision in self.history if revision > self.watchers[number]][:FULL]
         is_all = len(batch) < FULL or batch[-1] == max(self.history)
-        self.watchers[number] = self.head if is_all else batch[-1]
+        self.watchers[number] = max(self.watchers[number], self.head if is_all else batch[-1])
         events = [self._event(revision) for revision in batch for _ in range(self.history[revision])]
         while events:
             cut = self.dice.randint(1, len(events))
@@ -174,3 +178,33 @@ def test_what_etcd_ends_is_told_and_what_we_ended_is_not() -> None:
     stream.read_request()
     reader = Reader(stream, 1)
     assert reader.lanes.take(messages.WatchResponse(watch_id=0)) == ([], None)
+
+
+def put_many(endpoint: str, changes: list[tuple[bytes, bytes]]) -> dict[int, bytes]:
+    """Put *changes* with many in flight; return which key each revision has changed."""
+    options = [("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(endpoint.removeprefix("http://"), options) as channel:
+        put = messages.KVStub(channel).Put
+        calls = [put.future(messages.PutRequest(key=key, value=value)) for key, value in changes]
+        return {call.result().header.revision: key for call, (key, _) in zip(calls, changes, strict=True)}
+
+
+def test_a_real_etcd_gives_all_to_several_watchers(etcd: Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, opening = [], Lanes._open
+
+    def noted(lanes: Lanes, after: int, end: int | None) -> None:
+        opened.append(after)
+        opening(lanes, after, end)
+
+    monkeypatch.setattr(Lanes, "_open", noted)
+    for name, value in {"_FULL": 1000, "_FAR_BEHIND": 2000, "_WAITING_BYTES": 64 << 20}.items():
+        monkeypatch.setattr(etcd_lanes, name, value)
+    folders = (b"/apisix/%d", b"/apisix/%d", b"/other/%d")
+    made = put_many(etcd.endpoint, [(folders[number % 3] % number, b"v") for number in range(9000)])
+    source = source_of(etcd.endpoint)
+    source.status()
+    with listening(source, 1) as listener:
+        listener.hears(max(made))
+    heard = [(revision, events[0].key) for each in listener.deliveries for revision, events in each.revisions]
+    assert heard == sorted(pair for pair in made.items() if pair[1].startswith(b"/apisix/"))
+    assert len(opened) > 3
