@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from composed_outage import COMPOSED, composed
-from outage import Outage, asking, run_script
+from outages.composed import COMPOSED, composed
+from outages.scripted import Outage, asking, run_script
 from servers.command import environment, running, until
 from servers.etcd import ROOT
 from servers.gateway import gateway_in
@@ -36,7 +36,7 @@ def outage(
         settings, agents = composed(tmp_path, etcd, gateway, s3_server)
         made = [sys.executable, COMPOSED / "make_buckets.py", settings]
         subprocess.run(made, env=environment(), check=True)
-        outage = Outage(etcd, gateway, agents)
+        outage = Outage(etcd, gateway, tmp_path)
         outage.put_route("1", "/one")
         gateway.start()
         with (
@@ -50,7 +50,7 @@ def outage(
 def test_the_scripted_outage(outage: Outage, tmp_path: Path) -> None:
     original = outage.config
     with asking(outage.gateway, "/one"):
-        code, said = run_script(outage, tmp_path)
+        code, said = run_script(outage, tmp_path / "agent.yaml", tmp_path)
     assert code == 0, said
     assert outage.config == original
     assert f"```\n{said}```\n" in (ROOT / "docs/guides/docker.md").read_text()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 import yaml
-from composed_outage import in_containers
+from outages.composed import in_containers
 from servers.etcd import ROOT
 
 from replicator.flows.agent_told import STATUS, AgentTold
