@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import urllib.request
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -213,9 +214,10 @@ def reload(home: Path) -> None:
     Raises:
         Dies: The files won't do; nothing was reloaded.
     """
-    if (home / "knobs/reload-hangs").exists():
-        threading.Event().wait()
-    if (home / "knobs/reload-fails").exists():
+    has_hung = (home / "knobs/reload-hangs").exists()
+    while (home / "knobs/reload-hangs").exists():
+        time.sleep(0.05)
+    if has_hung or (home / "knobs/reload-fails").exists():
         raise Dies("the test says so")
     init(home)
     if (home / "knobs/reload-is-lost").exists():
