@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from outage import Outage, written
+from outages.scripted import Outage
 from pods import SCRIPTS, Pod
 from servers.command import called, running, until
 from servers.etcd import ROOT
@@ -28,15 +27,9 @@ def outage(tmp_path: Path, etcd_factory: Callable[..., Etcd]) -> Iterator[Outage
     etcd = etcd_factory()
     with gateway_in(tmp_path / "gateway") as gateway:
         reload = [str(SCRIPTS / "reload.sh"), str(gateway.conf), "5"]
-
-        def write(**sections: dict[str, object]) -> Path:
-            sections["agent"] |= {"reload": reload, "reload_timeout": "10s", "ready_timeout": "10s"}
-            path = tmp_path / "settings.yaml"
-            path.write_text(json.dumps(sections))
-            return path
-
+        agent = {"reload": reload, "reload_timeout": "10s", "ready_timeout": "10s"}
         (gateway.conf / "config.yaml").write_bytes(gateway.config(etcd.endpoint))
-        outage = Outage(etcd, gateway, written(write, tmp_path, etcd, gateway))
+        outage = Outage(etcd, gateway, tmp_path, agent)
         outage.put_route("1", "/one")
         yield outage
 
@@ -57,7 +50,7 @@ def pod(outage: Outage) -> Pod:
 @contextmanager
 def recorder(outage: Outage, folder: Path) -> Iterator[Recorder]:
     """Record, from the moment on at which all that there is was recorded."""
-    with running(folder / "run.log", "-c", outage.settings) as at_work:
+    with running(folder / "run.log", "-c", outage.settings()) as at_work:
         at_work.tells("watch.started")
         yield at_work
 
@@ -69,7 +62,7 @@ def test_a_gateway_that_restarts_alone_in_an_outage_is_given_its_file(
     original = outage.config
     with (
         recorder(outage, tmp_path),
-        running(tmp_path / "agent.log", "-c", outage.settings, command="agent") as agent,
+        running(tmp_path / "agent.log", "-c", outage.settings(), command="agent") as agent,
     ):
         until((pod.conf / "apisix.yaml").exists, "the agent has its file")
         outage.etcd.kill()
@@ -96,7 +89,7 @@ def test_a_new_pod_starts_in_an_outage_and_is_set_up_again_with_its_node(
     outage.etcd.kill()
     for expected in ("archive's newest state", "file of before"):
         assert pod.run("conf.sh", str(image), str(config), str(pod.conf)).returncode == 0
-        prepared = called("-c", outage.settings, "agent", "--once")
+        prepared = called("-c", outage.settings(), "agent", "--once")
         assert (prepared.code, expected in prepared.err) == (0, True), prepared.err
         with pod.container("gateway.sh", "entrypoint", "docker-start"):
             until(lambda: outage.gateway.serves("/one"), "it serves from its file")

@@ -58,11 +58,14 @@ class Outage:
         etcd: The control plane.
         gateway: The data plane; it runs.
         folder: For the archive, the agent's home and the settings.
+        agent: What its agent is told else.
+        steps: The script's verbs that were done.
     """
 
     etcd: Etcd
     gateway: Gateway
     folder: Path
+    agent: dict[str, Any] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
 
     @property
@@ -86,7 +89,8 @@ class Outage:
                         "resource_file": str(self.gateway.conf / "apisix.yaml"),
                         "reload": self.gateway.reload_command,
                         "ready": self.gateway.ready_url,
-                    },
+                    }
+                    | self.agent,
                 }
             )
         )
