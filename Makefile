@@ -7,7 +7,7 @@ PIP_HINT := { echo "  try: check the network and pip's settings, then call make 
 
 MINUTES := 10
 
-.PHONY: help demo test e2e fuzz soak lint bench bench-quick clean
+.PHONY: help demo test e2e fuzz soak outages lint bench bench-quick clean
 
 help:
 	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
@@ -15,6 +15,7 @@ help:
 	@echo "make e2e    run the tests against Ceph's S3 service (69 MB to download)"
 	@echo "make fuzz   fuzz the codecs and the YAML renderer, guided by coverage; MINUTES=n for each, 10 at first"
 	@echo "make soak   let faults of every kind happen for MINUTES=n, 10 at first; S3=moto|ceph|directory, SEED=n"
+	@echo "make outages  let a gateway's control plane fail in every way for MINUTES=n, 10 at first; SEED=n"
 	@echo "make lint   run the checks alone: ruff, mypy, import-linter"
 	@echo "make bench  run the benchmarks (15 minutes), and keep report and plots below benchmarks/results/;"
 	@echo "            S3=moto|ceph for where archives are, make bench-quick for a look (2 minutes)"
@@ -44,6 +45,10 @@ fuzz: .venv/dev
 soak: .venv/dev
 	@for what in etcd faketime $(filter ceph,$(S3)); do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
 	PYTHONPATH=tests .venv/bin/python -m faults $(MINUTES) $(if $(S3),--store $(S3)) $(if $(SEED),--seed $(SEED))
+
+outages: .venv/dev
+	@for what in etcd faketime lua; do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
+	PYTHONPATH=.:tests .venv/bin/python -m outages $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/dev
 	.venv/bin/ruff check .

@@ -114,7 +114,7 @@ class ControlPlane(Protocol):
     """The etcd that a gateway lives on."""
 
     def probe(self) -> bool:
-        """Tell whether it holds a key under the prefix, by a linearizable read.
+        """Tell whether it holds any resource, by a linearizable read; placeholders and heartbeats are none.
 
         Raises:
             SourceUnavailable: It doesn't answer, or refuses us.

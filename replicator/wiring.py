@@ -152,6 +152,7 @@ def _impatient() -> Retrying:
 def source(etcd: Etcd) -> EtcdSource:
     """Return the etcd that *etcd* describes; it is not connected yet."""
     from replicator.adapters.etcd import EtcdOptions, EtcdSource
+    from replicator.apisix.judgement import SECTIONS
 
     options = EtcdOptions(
         endpoints=tuple(etcd.endpoints),
@@ -161,7 +162,8 @@ def source(etcd: Etcd) -> EtcdSource:
         cert=etcd.cert or "",
         key=etcd.key or "",
     )
-    return EtcdSource(options, etcd.prefix.encode(), SystemClock())
+    folders = [f"/{section}/" for section in SECTIONS]
+    return EtcdSource(options, etcd.prefix.encode(), SystemClock(), folders)
 
 
 def write_file(path: Path, chunks: Iterable[bytes]) -> None:

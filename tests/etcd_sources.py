@@ -21,7 +21,7 @@ PREFIX = b"/apisix"
 
 def source_of(*endpoints: str, **options: str) -> EtcdSource:
     """Return a source that nobody has connected yet."""
-    return EtcdSource(EtcdOptions(endpoints, **options), PREFIX, SystemClock())
+    return EtcdSource(EtcdOptions(endpoints, **options), PREFIX, SystemClock(), ["/routes/", "/ssls/"])
 
 
 class Listener:

@@ -2,6 +2,7 @@
 # shellcheck shell=sh
 
 compose() {
+  # shellcheck disable=SC2154 # outage.sh has set it
   docker compose -f "$here/outage/compose.yaml" "$@"
 }
 
@@ -9,9 +10,11 @@ request() {
   curl --silent --output /dev/null --max-time 5 --write-out '%{http_code}' "http://127.0.0.1:9080$1"
 }
 
+# The key goes by way of stdin: what stands in a process's arguments, everybody on the machine can read.
 put_route() {
-  curl --silent --show-error --fail --output /dev/null --retry 30 --retry-all-errors --retry-delay 1 \
-    "http://127.0.0.1:9180/apisix/admin/routes/$1" -X PUT -H "X-API-KEY: $APISIX_ADMIN_KEY" \
+  printf 'X-API-KEY: %s\n' "$APISIX_ADMIN_KEY" |
+    curl --silent --show-error --fail --output /dev/null --retry 30 --retry-all-errors --retry-delay 1 \
+    "http://127.0.0.1:9180/apisix/admin/routes/$1" -X PUT -H @- \
     -d "{\"uri\": \"$2\", \"plugins\": {\"mocking\": {\"response_status\": 200, \"response_example\": \"$1\"}},
          \"upstream\": {\"nodes\": {\"127.0.0.1:1\": 1}}}"
 }
@@ -28,7 +31,14 @@ restart_node() {
   compose restart gateway >&2
 }
 
+# What it is being turned to doesn't count before it is: nothing is printed then.
+told_mode='
+import json, sys
+told = json.loads(sys.stdin.read() or "{}").get("switch") or {}
+print("" if told.get("to") else told.get("mode", ""))'
+
 runs_on() {
-  compose exec -T agent replicator -c /etc/replicator/agent.yaml agent status --json |
-    sed -n 's/.*"mode": *"\([a-z]*\)".*/\1/p'
+  # shellcheck disable=SC2016 # "$1" is for the shell in the container
+  compose exec -T agent sh -c \
+    'replicator -c /etc/replicator/agent.yaml agent status --json | python -c "$1"' sh "$told_mode"
 }

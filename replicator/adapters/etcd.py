@@ -20,7 +20,7 @@ from replicator.errors import SourceUnavailable, UsageError
 from replicator.ports import SourceStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from replicator.ports import Clock, Delivery
 
@@ -38,12 +38,16 @@ class EtcdSource:
     """All keys that begin with *prefix* in the etcd that *options* name.
 
     One connection at a time: `status` (re)connects, and `read` and `watch` use what it found. It stays with
-    an endpoint until that fails; then it asks the ones behind it first.
+    an endpoint until that fails; then it asks the ones behind it first. `probe` looks for keys below each of
+    *folders*, which follow the prefix and end with a slash.
     """
 
-    def __init__(self, options: EtcdOptions, prefix: bytes, clock: Clock) -> None:
+    def __init__(
+        self, options: EtcdOptions, prefix: bytes, clock: Clock, folders: Sequence[str] = ()
+    ) -> None:
         self._options = options
         self._prefix = prefix
+        self._folders = [prefix + folder.encode() for folder in folders]
         self._clock = clock
         self._next = 0
         self._connection: Connection | None = None
@@ -75,7 +79,7 @@ class EtcdSource:
         raise _together(failures)
 
     def probe(self) -> bool:
-        """Tell whether etcd holds a key under the prefix, by a linearizable read.
+        """Tell whether etcd holds a key in one of the folders, by a linearizable read.
 
         The connection that stands is used as long as it works: a handshake and a login for each question
         would cost a cluster with many gateways more than the questions do.
@@ -96,8 +100,14 @@ class EtcdSource:
             return self._has_key(_LAST_PATIENCE_S)
 
     def _has_key(self, patience_s: float) -> bool:
-        bounds = {"key": self._prefix, "range_end": end_of(self._prefix)}
-        return bool(self._range(patience_s, **bounds, limit=1, keys_only=True).kvs)
+        connection = self._connected()
+        # The folder's own name is a key as well: the placeholder that APISIX writes into an empty etcd.
+        ranges = [
+            {"key": folder + b"\0", "range_end": end_of(folder), "limit": 1, "keys_only": True}
+            for folder in self._folders
+        ]
+        with translated(connection.endpoint):
+            return any(answer.kvs for answer in connection.ranges(patience_s, ranges))
 
     def read(self, revision: int) -> Iterator[tuple[bytes, Record]]:
         """Yield all keys under the prefix as of *revision*, in byte order, page by page.

@@ -20,7 +20,7 @@ from replicator.errors import Compacted, ReplicatorError, SourceUnavailable, Usa
 import etcd3  # isort: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 # A suspended server is noticed in 8 s: without the ping timeout in 65 s, without keepalive never. etcd
 # answers a keepalive below 5 s, and any without a call, with GOAWAY. The pool of subchannels is the
@@ -112,6 +112,19 @@ class Connection:
         """
         stub, asked = self._client.kvstub, messages.RangeRequest(**request)
         return self._asked(lambda: stub.Range(asked, timeout=patience_s, metadata=self._metadata))
+
+    def ranges(self, patience_s: float, requests: Sequence[dict[str, Any]]) -> list[Any]:
+        """Return etcd's answers to several ranges of one and the same revision; see `range`.
+
+        Raises:
+            grpc.RpcError: The server doesn't answer, or refuses us.
+        """
+        operations = [
+            messages.RequestOp(request_range=messages.RangeRequest(**request)) for request in requests
+        ]
+        stub, asked = self._client.kvstub, messages.TxnRequest(success=operations)
+        answer = self._asked(lambda: stub.Txn(asked, timeout=patience_s, metadata=self._metadata))
+        return [response.response_range for response in answer.responses]
 
     def watch(self, requests: Iterator[Any]) -> Any:
         """Return the call of a watch stream that sends *requests*; it ends when the server has no leader."""

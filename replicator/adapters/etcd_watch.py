@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from itertools import groupby
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from replicator.adapters.etcd_messages import messages
-from replicator.core.records import Event, Record
-from replicator.errors import Compacted, SourceUnavailable
+from replicator.adapters.etcd_lanes import Lanes, refusal
+from replicator.errors import SourceUnavailable
 from replicator.ports import Delivery
 
 if TYPE_CHECKING:
@@ -48,6 +46,7 @@ class Watch:
         self._asks = asks
         self._bounds = bounds
         self._clock = clock
+        self._lanes: Lanes | None = None
         self._heard_at = clock.monotonic()
         self._is_created = False
         self._loss: Exception | None = None
@@ -76,8 +75,8 @@ class Watch:
             SourceUnavailable: etcd refused the watch, or never began it.
             grpc.RpcError: The stream or etcd's other answers failed.
         """
-        # To start at a revision that we know makes a compaction right behind it an error on all versions.
-        self._requests.put(self._create(max(after, 1)))
+        # Old servers lose events of watchers that lie behind: there are to be no more of them than need be.
+        self._lanes = Lanes(after, self._bounds, self._requests.put, may_spread=self._asks)
         self._call = self._connection.watch(iter(self._requests.get, None))
         self._heard_at = self._clock.monotonic()
         self._asking.start()
@@ -88,7 +87,8 @@ class Watch:
             raise self._loss or error from None
         if first.canceled:
             self.end()
-            raise _refusal(first)
+            raise refusal(first)
+        self._lanes.take(first)
         self._is_created = True
         return first.header
 
@@ -101,7 +101,8 @@ class Watch:
             grpc.RpcError: The stream or etcd's other answers failed.
         """
         try:
-            yield from self._received(after)
+            if self._lanes is not None:
+                yield from self._received(self._lanes, after)
         except grpc.RpcError as error:
             raise self._loss or error from None
         finally:
@@ -117,18 +118,6 @@ class Watch:
         self._requests.put(None)
         if self._asking is not threading.current_thread():
             self._asking.join()
-
-    def _create(self, start_revision: int) -> Any:
-        key, range_end = self._bounds
-        return messages.WatchRequest(
-            create_request=messages.WatchCreateRequest(
-                key=key,
-                range_end=range_end,
-                start_revision=start_revision,
-                progress_notify=True,
-                fragment=True,
-            )
-        )
 
     def _ask(self) -> None:
         """Note etcd's head, and ask for progress, again and again: etcd drops the question in a catch-up."""
@@ -147,8 +136,8 @@ class Watch:
         self._call.cancel()
 
     def _ask_for_progress(self) -> None:
-        if self._asks:
-            self._requests.put(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+        if self._asks and self._lanes is not None:
+            self._lanes.ask_for_progress()
 
     def _note_head(self) -> int | None:
         """Note where etcd's head lies, and return that; None if etcd doesn't say."""
@@ -175,24 +164,16 @@ class Watch:
         self._loss = cause
         self._call.cancel()
 
-    def _received(self, cursor: int) -> Iterator[Delivery]:
-        held: list[Any] = []
+    def _received(self, lanes: Lanes, cursor: int) -> Iterator[Delivery]:
         for response in self._call:
-            if response.canceled:
-                raise _refusal(response)
-            held.extend(response.events)
-            if response.events:
-                whole, held = _whole_revisions(held, more=response.fragment)
-                news = tuple((number, events) for number, events in whole if number > cursor)
-                if news:
-                    cursor = news[-1][0]
-                    yield Delivery(self._clock.now(), news)
-            elif not response.created and not held:
-                # The revision of a response with events is no cursor; of one without, it is a bookmark.
-                moment = self._reached(response.header.revision)
-                if moment is not None and response.header.revision >= cursor:
-                    cursor = response.header.revision
-                    yield Delivery(moment, (), through=cursor)
+            news, bookmark = lanes.take(response)
+            if news:
+                cursor = news[-1][0]
+                yield Delivery(self._clock.now(), tuple(news))
+            # The revision of a response with events is no cursor; of one without, it is a bookmark.
+            elif bookmark is not None and (moment := self._reached(bookmark)) and bookmark >= cursor:
+                cursor = bookmark
+                yield Delivery(moment, (), through=cursor)
             if self._last is not None and cursor >= self._last:
                 return
 
@@ -211,30 +192,3 @@ def answers_progress_truly(version: str) -> bool:
     """Tell whether etcd *version* may be asked for progress: older ones answer too early (etcd#15220)."""
     numbers = [int(part) for part in re.findall(r"\d+", version)[:3]]
     return numbers >= [3, 5, 8] or [3, 4, 25] <= numbers < [3, 5]
-
-
-def _whole_revisions(
-    events: list[Any], *, more: bool
-) -> tuple[list[tuple[int, tuple[Event, ...]]], list[Any]]:
-    """Group *events* by revision; if *more* fragments follow, hold back the last, which may go on in them."""
-    groups = [
-        (number, list(group)) for number, group in groupby(events, key=lambda event: event.kv.mod_revision)
-    ]
-    held = groups.pop()[1] if more else []
-    return [(number, tuple(map(_event, group))) for number, group in groups], held
-
-
-def _event(event: Any) -> Event:
-    kv = event.kv
-    if event.type == messages.Event.DELETE:
-        return Event(kv.key, None)
-    return Event(kv.key, Record(kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease))
-
-
-def _refusal(response: Any) -> Exception:
-    if response.compact_revision:
-        return Compacted(response.compact_revision)
-    return SourceUnavailable(
-        f"etcd ended the watch: {response.cancel_reason or 'no reason given'}",
-        hint="etcd's user needs a role with read permission on the whole prefix",
-    )

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _BEAT_S = 0.2
 _STATUS_EACH_S = 2.0
-_REHEARSE_EACH_S = 10.0
 
 # How often the control plane's config.yaml is fetched: nobody changes it every minute.
 _SHARE_EACH_S = 60.0

@@ -30,7 +30,7 @@ class Pulse:
         failing_s: For how long all have failed; 0 if the last one passed, or none was made yet.
         healthy_s: For how long all have passed; 0 if the last one failed, or none was made yet.
         failure: What the last one said; empty if it passed.
-        is_empty: Whether etcd answers, and has no key under the prefix.
+        is_empty: Whether etcd answers, and holds no resource under the prefix.
     """
 
     failing_s: float = 0.0
@@ -50,7 +50,7 @@ class Health:
         self._plane = plane
         self._longest_step_s = interval_s + _UNANSWERED_S
         self._clock = clock
-        self._guard = threading.Lock()
+        self._guard, self._asking = threading.Lock(), threading.Lock()
         self._asked_at: float | None = None
         self._is_well: bool | None = None
         self._last = self._lasting_s = 0.0
@@ -58,7 +58,11 @@ class Health:
         self._is_empty = False
 
     def probe(self) -> None:
-        """Ask once."""
+        """Ask once, when nobody else does any more."""
+        with self._asking:
+            self._probe()
+
+    def _probe(self) -> None:
         began_at = self._clock.monotonic()
         with self._guard:
             self._asked_at = began_at
@@ -89,9 +93,13 @@ class Health:
             return Pulse(failing_s=lasting_s, failure=self._failure)
 
     def is_well(self) -> bool:
-        """Tell whether the last probe passed; the first one is made here and now, if there was none."""
-        if self.pulse() == Pulse():
-            self.probe()
+        """Tell whether etcd answers at this very moment; if the last probe has failed, it isn't asked."""
+        if self.pulse().failing_s > 0 or not self._asking.acquire(timeout=_UNANSWERED_S):
+            return False
+        try:
+            self._probe()
+        finally:
+            self._asking.release()
         return self.pulse().healthy_s > 0
 
     def _note(self, *, is_well: bool, first: float, last: float) -> None:

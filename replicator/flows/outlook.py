@@ -94,7 +94,9 @@ class Outlook:
         """Return why an etcd that answers isn't trusted with the gateway, in words; nothing if it is."""
         written = self.parts.copy.told.written
         if self.parts.health.pulse().is_empty and written is not None and any(written.counts.values()):
-            return "it holds nothing under the prefix: it was wiped, or is another one"
+            return "it holds no resource under the prefix: it was wiped, or is another one"
+        if self.parts.copy.told.held:
+            return "what it holds is held back from the gateway: replicator agent confirm"
         if switch.journal.mode == "standalone" and switch.stranger():
             return "somebody has changed config.yaml: replicator agent failback --force"
         return ""

@@ -35,7 +35,7 @@ def configure(form: str, level: str, stream: TextIO | None = None) -> FilteringB
     logging.getLogger().addHandler(logging.NullHandler())
     render = {"console": _for_people, "json": _as_json}[form]
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        structlog.WriteLogger(stream),  # a line in one write: a kill leaves no half of one, as print does
         processors=[
             processors.add_log_level,
             processors.TimeStamper(_TIME_FORMAT, utc=True, key="time"),

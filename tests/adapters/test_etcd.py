@@ -15,7 +15,7 @@ from hypothesis import given
 from servers.command import until
 from servers.etcd_json import EtcdJson
 
-from replicator.adapters import etcd_connection, etcd_watch
+from replicator.adapters import etcd_connection, etcd_lanes, etcd_watch
 from replicator.adapters.clock import SystemClock
 from replicator.adapters.etcd import end_of
 from replicator.adapters.etcd_connection import Connection
@@ -180,13 +180,13 @@ def delivered(listener: Listener) -> list[Unstamped]:
 def test_a_revision_of_many_fragments_is_delivered_whole(etcd_factory, monkeypatch) -> None:
     """Etcd cuts at its limit for requests, so that one which took larger ones before must cut."""
     fragments = []
-    whole = etcd_watch._whole_revisions
+    whole = etcd_lanes._whole_revisions
 
     def noted(events: list[Any], *, more: bool) -> Any:
         fragments.append(more)
         return whole(events, more=more)
 
-    monkeypatch.setattr(etcd_watch, "_whole_revisions", noted)
+    monkeypatch.setattr(etcd_lanes, "_whole_revisions", noted)
     server = etcd_factory("--max-request-bytes=33554432")
     large = [(b"/apisix/%02d" % number, secrets.token_bytes(1_400_000), 0) for number in range(10)]
     with EtcdJson(server.endpoint) as client:

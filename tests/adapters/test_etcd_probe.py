@@ -10,19 +10,21 @@ from etcd_sources import source_of
 from replicator.errors import SourceUnavailable
 
 
-def test_it_tells_whether_there_is_a_key_under_the_prefix(etcd, client) -> None:
+def test_it_tells_whether_there_is_a_resource_under_the_prefix(etcd, client) -> None:
     source = source_of(etcd.endpoint)
     assert not source.probe()
-    client.put("/other", "1")
+    client.put("/apisix-2/routes/1", "1")
+    client.put("/apisix/routes/", "init_dir")
+    client.put("/apisix/data_plane/server_info/1", "{}")
     assert not source.probe()
-    client.put("/apisix/a", "1")
+    client.put("/apisix/routes/1", "1")
     connection = source._connection
     assert source.probe()
     assert source._connection is connection
 
 
 def test_a_suspended_etcd_is_told_in_time_and_found_again(etcd, client) -> None:
-    client.put("/apisix/a", "1")
+    client.put("/apisix/ssls/a", "1")
     source = source_of(etcd.endpoint)
     assert source.probe()
     etcd.suspend()
@@ -37,7 +39,7 @@ def test_a_suspended_etcd_is_told_in_time_and_found_again(etcd, client) -> None:
 
 
 def test_another_endpoint_is_asked_before_an_outage_is_told(etcd, etcd_factory, client) -> None:
-    client.put("/apisix/a", "1")
+    client.put("/apisix/ssls/a", "1")
     dead = etcd_factory()
     source = source_of(dead.endpoint, etcd.endpoint)
     assert not source.probe()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-import yaml
 
 from replicator.apisix import Inexact, Refusal, Stripped
 from replicator.cli.app import COMMANDS
@@ -102,6 +101,7 @@ def test_each_command_line_of_a_page_can_be_given(page: Path) -> None:
 def test_the_pages_have_command_lines() -> None:
     assert len(list(calls(ROOT / "README.md"))) >= 5
     assert len(list(calls(ROOT / "compose/README.md"))) == 2
+    assert len(list(calls(ROOT / "docs/guides/docker.md"))) == 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -119,9 +119,8 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 def test_each_setting_event_and_metric_of_a_page_is_one(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     settings = set(re.findall(r"`([a-z0-9]+\.[a-z_]+)`", settings_reference()))
-    known = (
-        settings | {event.name for event in EVENTS} | {"apisix.yaml", "apisix.json", "apisix.data_encryption"}
-    )
+    files = {"apisix.yaml", "apisix.json", "agent.yaml", "apisix.data_encryption"}
+    known = settings | {event.name for event in EVENTS} | files
     sections = "|".join(sorted({setting.partition(".")[0] for setting in settings}))
     metrics = {PREFIX + metric.name for metric in METRICS}
 
@@ -277,40 +276,3 @@ def test_the_damage_that_the_page_on_verification_shows_is_told_so() -> None:
     words = list(full_words(Full(verified=sums, damages=(damage,), notes=()), 0.012))
 
     assert "\n".join(line for line, _ in words[:-1]) in page
-
-
-def compose() -> dict[str, dict]:
-    return yaml.safe_load((ROOT / "compose/compose.yaml").read_text(encoding="utf-8"))
-
-
-def test_the_composed_replicator_reads_its_settings() -> None:
-    settings = load(ROOT / "compose/replicator.yaml", {})
-    services = compose()["services"]
-    hosts = {endpoint.split("/")[2].split(":")[0] for endpoint in settings.etcd.endpoints}
-
-    assert hosts <= set(services)
-    assert settings.archive is not None
-    assert f"archive:{settings.archive.path}" in services["replicator"]["volumes"]
-    made = (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
-    assert settings.archive.path in made
-    assert settings.capture.spool
-    assert settings.capture.spool in made
-    assert f"spool:{settings.capture.spool}" in services["replicator"]["volumes"]
-    assert settings.metrics.listen is not None
-    port = settings.metrics.listen.port
-    assert f"127.0.0.1:{port}:{port}" in services["replicator"]["ports"]
-
-
-def test_the_composed_services_fit_together() -> None:
-    document = compose()
-    services = document["services"]
-    gateway = yaml.safe_load((ROOT / "compose/apisix.yaml").read_text(encoding="utf-8"))["deployment"]["etcd"]
-    settings = load(ROOT / "compose/replicator.yaml", {})
-
-    assert (gateway["host"], gateway["prefix"]) == (list(settings.etcd.endpoints), settings.etcd.prefix)
-    assert program.make_context("replicator", list(services["replicator"]["command"]))
-    for service in services.values():
-        for volume in service.get("volumes", []):
-            origin = volume.split(":")[0]
-            assert origin in document["volumes"] or (ROOT / "compose" / origin).is_file(), volume
-        assert set(service.get("depends_on", {})) <= set(services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from memory_store import MemoryStore
 
 from replicator.core import objects
 from replicator.core.merged import decode_piece
-from replicator.errors import ArchiveDamaged
+from replicator.errors import ArchiveDamaged, ObjectMissing
 from replicator.flows.open_archive import open_archive, pieces
 
 if TYPE_CHECKING:
@@ -46,6 +47,21 @@ class Recorded:
     stamps: list[datetime]
     end: int
     through: int
+
+
+class Saving:
+    """Passes all on to *store*; what is deleted there is put into *saved* before."""
+
+    def __init__(self, store: ObjectStore, saved: dict[str, bytes]) -> None:
+        self._store, self._saved = store, saved
+        self.create, self.get, self.names = store.create, store.get, store.names
+        self.replace = store.replace
+
+    def delete(self, name: str) -> None:
+        """Delete an object; that it is gone already is no error."""
+        with suppress(ObjectMissing):
+            self._saved[name] = self._store.get(name)
+        self._store.delete(name)
 
 
 def copied(store: ObjectStore, others: Mapping[str, bytes] = MappingProxyType({})) -> MemoryStore:

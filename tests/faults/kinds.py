@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from faults.archive import Saving
 from faults.stage import RETENTION_S
 from servers.ceph import Rgw
 from servers.command import answered, called
@@ -14,7 +16,10 @@ from servers.etcd import Etcd
 from servers.moto import refusal
 from servers.proxy import Fault, at_random
 
+from replicator.adapters.clock import SystemClock
+from replicator.core.retention import RetentionRule
 from replicator.errors import StoreUnavailable
+from replicator.flows.prune import plan_pruning, prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,12 +230,10 @@ def merged(stage: Stage) -> Iterator[float]:
 def pruned(stage: Stage) -> Iterator[float]:
     """Somebody names the newest moment, and prunes all but the last seconds; who judges keeps what goes."""
     answered("-c", stage.direct, "point", "add", f"kept-{stage.counts.total()}", "--latest")
-    wider = {"REPLICATOR_RETENTION_FULL": f"{RETENTION_S - 2}s"}  # time passes until it is done
-    doomed = answered("-c", stage.direct, "prune", env=wider)["objects"]
-    stage.pruned |= {name: stage.store.get(name) for name in doomed}
     stage.pruned_at = time.monotonic()
-    rule = {"REPLICATOR_RETENTION_FULL": f"{RETENTION_S}s"}
-    answered("-c", stage.direct, "prune", "--yes", env=rule)
+    store = Saving(stage.store, stage.pruned)
+    rule, clock = RetentionRule(full=timedelta(seconds=RETENTION_S)), SystemClock()
+    prune(store, rule, clock, plan_pruning(store, rule, clock))
     yield 0
 
 

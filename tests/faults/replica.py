@@ -44,6 +44,9 @@ class Replica:
         ends: Exit codes of those processes that ended by themselves.
     """
 
+    command = "run"
+    at_work: Collection[str] = ("lease.taken", "standby.waiting")  # what it logs once it is
+
     def __init__(self, name: str, folder: Path, settings: Path) -> None:
         self.name = name
         self.timeline: list[Moment] = []
@@ -63,7 +66,7 @@ class Replica:
         shared = ("--log-format", "json", "--log-level", "debug", "-c", str(self._settings))
         self._note("STARTED")
         self._process = subprocess.Popen(
-            [*REPLICATOR, *shared, "run"],
+            [*REPLICATOR, *shared, self.command],
             env=environment(self._own_clock()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -136,12 +139,12 @@ class Replica:
         return found[-1] if found else None
 
     def await_work(self) -> None:
-        """Wait until it holds the lease or waits for it, whatever ends it meanwhile."""
+        """Wait until it is at work, whatever ends it meanwhile."""
 
         def is_at_work() -> bool:
             self.tend()
             started = max(moment.at for moment in self.timeline if moment.what == "STARTED")
-            return self.said(("lease.taken", "standby.waiting"), started) is not None
+            return self.said(self.at_work, started) is not None
 
         until(is_at_work, f"{self.name} is at work; see {self.log}")
 

@@ -117,3 +117,16 @@ def test_an_etcd_that_holds_nothing_is_told() -> None:
 
     assert health.pulse().is_empty
     assert health.pulse().healthy_s > 0
+
+
+def test_whether_it_is_well_is_asked_at_that_very_moment() -> None:
+    plane = Plane(lambda: True)
+    health = Health(plane, INTERVAL_S, SteppedClock())
+    assert health.is_well()
+    plane.answered = refuse
+    assert health.pulse().healthy_s > 0
+    assert not health.is_well()
+    plane.answered = lambda: True
+    assert not health.is_well()
+    health.probe()
+    assert health.is_well()

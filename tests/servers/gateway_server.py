@@ -1,10 +1,11 @@
 """The process of the stand-in gateway: a master that keeps its ports, and generations of workers behind it.
 
-    python -m servers.gateway_server start|run|reload HOME
+    python -m servers.gateway_server start|run|reload|init|init_etcd HOME
 
 `run` is what an image's entrypoint does: `apisix init`, `apisix init_etcd`, then the master. `start` is
 `apisix start`, which asks no etcd for a data plane. `reload` is `apisix reload`: it looks at the files first,
-and ends with 1 and its reason if they won't do; then it tells the master, and doesn't wait for it.
+and ends with 1 and its reason if they won't do; then it tells the master, and doesn't wait for it. `init` and
+`init_etcd` are the steps of these.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import urllib.request
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -212,9 +214,10 @@ def reload(home: Path) -> None:
     Raises:
         Dies: The files won't do; nothing was reloaded.
     """
-    if (home / "knobs/reload-hangs").exists():
-        threading.Event().wait()
-    if (home / "knobs/reload-fails").exists():
+    has_hung = (home / "knobs/reload-hangs").exists()
+    while (home / "knobs/reload-hangs").exists():
+        time.sleep(0.05)
+    if has_hung or (home / "knobs/reload-fails").exists():
         raise Dies("the test says so")
     init(home)
     if (home / "knobs/reload-is-lost").exists():
@@ -233,9 +236,10 @@ def main(verb: str, home: Path) -> None:
         reload(home)
         return
     node = init(home)
-    if verb == "run" or node.role != "data_plane":
+    if verb in {"run", "init_etcd"} or (verb == "start" and node.role != "data_plane"):
         init_etcd(node)
-    Master(home).run()
+    if verb in {"run", "start"}:
+        Master(home).run()
 
 
 if __name__ == "__main__":

@@ -6,22 +6,28 @@
 # A container that ends, or that waits for its next start, makes its whole pod unready, and a gateway that serves
 # well would get no more requests because of its agent. So this container goes on whatever the agent does.
 
-set -eu
-agent=
+set -u
+child=
 stopped=
 
 stop() {
   stopped=yes
-  [ -z "$agent" ] || kill -TERM "$agent" 2>/dev/null || true
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+}
+
+# run COMMAND...: to its end, which a signal to us hastens but doesn't keep us from awaiting.
+run() {
+  "$@" &
+  child=$!
+  [ -z "$stopped" ] || stop # the signal came before there was a child
+  wait "$child"
+  wait "$child" 2>/dev/null
+  child=
 }
 
 trap stop TERM INT
 while [ -z "$stopped" ]; do
-  replicator "$@" &
-  agent=$!
-  # A signal interrupts `wait`; the agent's own end is awaited all the same.
-  wait "$agent" || true
-  wait "$agent" 2>/dev/null || true
-  [ -n "$stopped" ] || sleep "${AGENT_PAUSE_S:-5}" &
-  wait $! || true
+  run replicator "$@"
+  [ -n "$stopped" ] || run sleep "${AGENT_PAUSE_S:-5}"
 done
+exit 0

@@ -3,18 +3,18 @@
 #
 #   reload.sh FOLDER SECONDS
 #
-# Ends as the gateway's `apisix reload` ends, with its words. If nobody has taken the request after SECONDS, it is
+# Ends as the gateway's reload ends, with its words. If nobody has taken the request after SECONDS, it is
 # withdrawn: a reload must not come later, when config.yaml holds something else. Let agent.reload_timeout be longer.
 
 set -eu
 folder=$1
 patience=$2
 id="$$.$(date +%s%N)"
+deadline=$(($(date +%s) + patience))
 
-printf '%s' "$id" >"$folder/reload.request.new"
+printf '%s %s\n' "$id" "$deadline" >"$folder/reload.request.new"
 mv "$folder/reload.request.new" "$folder/reload.request"
 
-deadline=$(($(date +%s) + patience))
 while :; do
   if [ -f "$folder/reload.answer" ] && read -r answered code <"$folder/reload.answer" && [ "$answered" = "$id" ]; then
     tail -n +2 "$folder/reload.answer"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +12,13 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
+from outages.composed import in_containers
 from servers.command import called, until
 from servers.etcd import ROOT
 from servers.etcd_json import EtcdJson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from servers.etcd import Etcd
@@ -35,18 +35,18 @@ AGENT = {
 }
 SCRIPT = ROOT / "compose/outage.sh"
 
-# The script's verbs: each asks the test.
+# The script's verbs: those of docker.sh, each but `runs_on` answered by the test.
 _VERBS = """\
+. "$here/outage/docker.sh"
 ask() {
   "$OUTAGE_PYTHON" -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' \\
     "$OUTAGE_TEST/$1"
 }
 request() { ask "request$1"; }
-put_route() { ask "put_route/$1$2" >&2; }
-stop_control_plane() { ask stop_control_plane >&2; }
-start_control_plane() { ask start_control_plane >&2; }
-restart_node() { ask restart_node >&2; }
-runs_on() { ask runs_on; }
+put_route() { ask "put_route/$1$2" >/dev/null; }
+stop_control_plane() { ask stop_control_plane >/dev/null; }
+start_control_plane() { ask start_control_plane >/dev/null; }
+restart_node() { ask restart_node >/dev/null; }
 """
 
 
@@ -57,13 +57,44 @@ class Outage:
     Args:
         etcd: The control plane.
         gateway: The data plane; it runs.
-        settings: The agent's settings.
+        folder: For the archive, the agent's home and the settings.
+        agent: What its agent is told else.
+        steps: The script's verbs that were done.
     """
 
     etcd: Etcd
     gateway: Gateway
-    settings: Path
+    folder: Path
+    agent: dict[str, Any] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        """Where the agent keeps what it has decided."""
+        return self.folder / "home"
+
+    def settings(self, archive: str = "archive") -> Path:
+        """Write the settings of a replicator and an agent for an archive of that name; return their file."""
+        path = self.folder / f"{archive}.yaml"
+        path.write_text(
+            json.dumps(
+                {
+                    "etcd": {"endpoints": [self.etcd.endpoint], "prefix": "/apisix"},
+                    "archive": f"file://{self.folder}/{archive}",
+                    "capture": {"flush_interval": "0"},
+                    "agent": AGENT
+                    | {
+                        "home": str(self.home),
+                        "config_file": str(self.gateway.conf / "config.yaml"),
+                        "resource_file": str(self.gateway.conf / "apisix.yaml"),
+                        "reload": self.gateway.reload_command,
+                        "ready": self.gateway.ready_url,
+                    }
+                    | self.agent,
+                }
+            )
+        )
+        return path
 
     @property
     def config(self) -> bytes:
@@ -72,7 +103,7 @@ class Outage:
 
     def status(self) -> dict[str, Any]:
         """Return what `agent status` answers."""
-        outcome = called("-c", self.settings, "agent", "status", "--json")
+        outcome = called("-c", self.settings(), "agent", "status", "--json")
         assert outcome.code in {0, 3}, outcome.err
         return json.loads(outcome.out)
 
@@ -91,8 +122,6 @@ class Outage:
         self.steps.append(verb)
         if verb == "request":
             return str(self.gateway.get(f"/{words[0]}")[0])
-        if verb == "runs_on":
-            return self.runs_on()
         if verb == "put_route":
             self.put_route(words[0], f"/{words[1]}")
         elif verb == "restart_node":
@@ -103,8 +132,8 @@ class Outage:
         return ""
 
 
-def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
-    """Run compose/outage.sh to its end; return its exit code and what it says.
+def run_script(outage: Outage, settings: Path, folder: Path) -> tuple[int, str]:
+    """Run compose/outage.sh to its end, beside an agent of those *settings*; return its exit code and words.
 
     Its verbs are answered by this very thread: what a thread starts may end with it.
     """
@@ -125,10 +154,9 @@ def run_script(outage: Outage, folder: Path) -> tuple[int, str]:
         server.timeout = 0.1
         words = {
             "OUTAGE_WITH": str(folder / "verbs.sh"),
-            "OUTAGE_PYTHON": sys.executable,
             "OUTAGE_TEST": f"http://127.0.0.1:{server.server_port}",
             "OUTAGE_PATIENCE_S": "30",
-        }
+        } | in_containers(folder, settings)
         with subprocess.Popen(
             ["/bin/sh", SCRIPT], env=os.environ | words, stdout=said, stderr=said
         ) as script:
@@ -182,20 +210,3 @@ def asking(gateway: Gateway, path: str) -> Iterator[Clients]:
         clients.stop()
     assert clients.failures == [], clients.failures[:10]
     assert clients.asked > 0
-
-
-def written(write: Callable[..., Path], folder: Path, etcd: Etcd, gateway: Gateway) -> Path:
-    """Write the settings of a replicator and an agent for *gateway*, whose files are to be in *folder*."""
-    return write(
-        etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"},
-        archive=f"file://{folder}/archive",
-        capture={"flush_interval": "0"},
-        agent=AGENT
-        | {
-            "home": str(folder / "home"),
-            "config_file": str(gateway.conf / "config.yaml"),
-            "resource_file": str(gateway.conf / "apisix.yaml"),
-            "reload": gateway.reload_command,
-            "ready": gateway.ready_url,
-        },
-    )

@@ -1,0 +1,244 @@
+"""The watchers of one stream, each on its own stretch of the history, put in order again.
+
+etcd gives a watcher that lies behind 1,000 revisions at a time, ten times a second at most, and reads all
+that is left of the history each time, while writers wait. So where much is left several watchers are at work,
+each from where the one before it is to end: the history comes in few rounds instead of hundreds.
+
+The first lane is what a single watcher would be. All that a later one brings waits until those before it are
+over, and a lane is over only once its own watcher has brought all up to its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from replicator.adapters.etcd_messages import messages
+from replicator.core.records import Event, Record
+from replicator.errors import Compacted, SourceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Revision: TypeAlias = tuple[int, tuple[Event, ...]]
+
+# A watcher that is behind gets so many revisions at once; one that isn't never does.
+_FULL: Final = 1000
+
+_ALL: Final = -1  # the watcher that etcd names when it answers how far it has come with all of them
+_MOST_LANES: Final = 64
+_FAR_BEHIND: Final = 2 * _FULL
+
+# So much may wait for its turn, as etcd's messages have it.
+_WAITING_BYTES: Final = 64 << 20
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One watcher.
+
+    Attributes:
+        number: Its id on the stream.
+        reached: It has brought all up to this revision; at first, what it begins behind.
+        end: It is to bring all up to this one; None for one that goes on for ever.
+        is_trusted: Whether the next progress that etcd tells is this watcher's as well.
+        asked: How often progress had been asked for when etcd told that it watches; infinity before.
+        waiting: Whole revisions that nobody has taken yet.
+        part: Events of the revisions that may go on in etcd's next fragment.
+        batch: How many revisions came since `part` was empty; `batch_bytes` and `batch_from` likewise.
+    """
+
+    number: int
+    reached: int
+    end: int | None = None
+    is_trusted: bool = False
+    asked: float = math.inf
+    waiting: list[Revision] = field(default_factory=list)
+    waiting_bytes: int = 0
+    part: list[Any] = field(default_factory=list)
+    batch: int = 0
+    batch_bytes: int = 0
+    batch_from: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.end is not None and self.reached >= self.end
+
+
+class Lanes:
+    """All watchers of one stream, for the keys from *bounds*[0] up to *bounds*[1].
+
+    Args:
+        after: What follows this revision is wanted.
+        bounds: Which keys.
+        ask: Sends a request.
+        may_spread: Whether there may be more than one watcher.
+    """
+
+    def __init__(
+        self, after: int, bounds: tuple[bytes, bytes], ask: Callable[[Any], None], *, may_spread: bool
+    ) -> None:
+        self._bounds, self._ask, self._may_spread = bounds, ask, may_spread
+        self._lanes: deque[_Lane] = deque()
+        self._watching: dict[int, _Lane] = {}
+        self._last_number = 0
+        self._width, self._stride, self._head = 1, _FULL, 0
+        self._asked = self._answered = 0
+        self._open(after, None)
+        self._lanes[0].is_trusted = True  # nothing was asked for on this stream before
+
+    def ask_for_progress(self) -> None:
+        """Ask etcd how far nothing more has happened; for any thread."""
+        self._asked += 1
+        self._ask(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
+
+    def take(self, response: Any) -> tuple[list[Revision], int | None]:
+        """Return the whole revisions that are next by *response*, and the revision of a bookmark behind them.
+
+        Raises:
+            Compacted: etcd no longer holds what a lane was to bring.
+            SourceUnavailable: etcd ended a watcher.
+        """
+        self._head = max(self._head, response.header.revision)
+        lane = self._watching.get(response.watch_id)
+        if response.canceled:
+            if lane is not None or not 0 < response.watch_id <= self._last_number:
+                raise refusal(response)
+        elif response.created:
+            if lane is not None:
+                lane.asked = self._asked
+        elif response.events:
+            if lane is not None:  # else one that is over, and hasn't been told yet
+                self._feed(lane, response)
+                return self._due(), None
+        elif lane is not None or response.watch_id == _ALL:
+            return [], self._bookmark(lane, response)
+        return [], None
+
+    def _feed(self, lane: _Lane, response: Any) -> None:
+        if not lane.part and not lane.batch:
+            lane.batch_from = lane.reached
+        lane.part.extend(response.events)
+        whole, lane.part = _whole_revisions(lane.part, more=response.fragment)
+        end = lane.end if lane.end is not None else whole[-1][0] if whole else 0
+        lane.waiting += [each for each in whole if lane.reached < each[0] <= end]
+        lane.reached = max(lane.reached, whole[-1][0]) if whole else lane.reached
+        lane.is_trusted = True
+        size_bytes = response.ByteSize()
+        lane.waiting_bytes += size_bytes
+        lane.batch_bytes += size_bytes
+        lane.batch += len(whole)
+        if not response.fragment:
+            self._end_batch(lane)
+        if lane.is_over:
+            self._stop(lane)
+        self._spread()
+
+    def _end_batch(self, lane: _Lane) -> None:
+        """Learn from a whole batch how many lanes are worth it, and how long they are to be."""
+        if lane.batch >= _FULL and self._may_spread:
+            self._stride = max(_FULL, lane.reached - lane.batch_from)
+            if lane.end is None and self._head - lane.reached >= max(_FAR_BEHIND, self._stride):
+                self._width = min(_MOST_LANES, max(1, _WAITING_BYTES // lane.batch_bytes))
+                if self._width > 1:
+                    lane.end = lane.reached + self._stride
+        lane.batch = lane.batch_bytes = 0
+
+    def _spread(self) -> None:
+        """Open the lanes that there is room for; close those that bring more than may wait."""
+        waiting_bytes = sum(lane.waiting_bytes for lane in self._lanes) - self._lanes[0].waiting_bytes
+        if waiting_bytes > 2 * _WAITING_BYTES:
+            self._width = max(1, len(self._lanes) // 2)
+            self._close_behind(self._width)
+        while (after := self._lanes[-1].end) is not None and len(self._lanes) < self._width:
+            end = after + self._stride
+            self._open(after, end if end < self._head else None)
+
+    def _due(self) -> list[Revision]:
+        """Take what is next: what the first lane has brought, and those after it once it is over."""
+        due: list[Revision] = []
+        while True:
+            lane = self._lanes[0]
+            due += lane.waiting
+            lane.waiting, lane.waiting_bytes = [], 0
+            if not lane.is_over:
+                return due
+            if len(self._lanes) == 1:
+                self._open(lane.end or 0, None)
+            self._lanes.popleft()
+            self._spread()
+
+    def _bookmark(self, lane: _Lane | None, response: Any) -> int | None:
+        """Return up to where all has come by *response*, which has no events, if that may be believed."""
+        first = self._lanes[0]
+        if lane is None:  # the answer for all that watched when etcd gave it: it may be older than a lane
+            self._answered += 1
+            if first.end is not None:
+                # No watcher has anything left to bring: what is to end the first lane is nowhere.
+                first.end = None
+                self._close_behind(1)
+                return None
+            first.is_trusted = first.is_trusted or self._answered > first.asked
+        is_its_own = lane is None or lane is first
+        is_alone = first is self._lanes[-1] and first.end is None
+        if not (is_its_own and is_alone and first.is_trusted and not first.part):
+            return None
+        first.reached = max(first.reached, response.header.revision)
+        return int(response.header.revision)
+
+    def _open(self, after: int, end: int | None) -> None:
+        self._last_number += 1
+        lane = _Lane(self._last_number, after, end)
+        self._lanes.append(lane)
+        self._watching[lane.number] = lane
+        key, range_end = self._bounds
+        create = messages.WatchCreateRequest(
+            watch_id=lane.number,
+            key=key,
+            range_end=range_end,
+            # At a revision that is known: so a compaction right behind it is an error on all versions.
+            start_revision=max(after, 1),
+            progress_notify=end is None,
+            fragment=True,
+        )
+        self._ask(messages.WatchRequest(create_request=create))
+
+    def _stop(self, lane: _Lane) -> None:
+        """Let etcd forget the watcher; what it has brought stays."""
+        if self._watching.pop(lane.number, None) is not None:
+            cancel = messages.WatchCancelRequest(watch_id=lane.number)
+            self._ask(messages.WatchRequest(cancel_request=cancel))
+
+    def _close_behind(self, count: int) -> None:
+        """Close all lanes but the first *count*, with what they have brought."""
+        while len(self._lanes) > count:
+            self._stop(self._lanes.pop())
+
+
+def refusal(response: Any) -> Exception:
+    """Return what etcd means by a response that ends a watcher."""
+    if response.compact_revision:
+        return Compacted(response.compact_revision)
+    return SourceUnavailable(
+        f"etcd ended the watch: {response.cancel_reason or 'no reason given'}",
+        hint="etcd's user needs a role with read permission on the whole prefix",
+    )
+
+
+def _whole_revisions(events: list[Any], *, more: bool) -> tuple[list[Revision], list[Any]]:
+    """Group *events* by revision; if *more* fragments follow, hold back the last, which may go on in them."""
+    groups = [
+        (number, list(group)) for number, group in groupby(events, key=lambda event: event.kv.mod_revision)
+    ]
+    held = groups.pop()[1] if more else []
+    return [(number, tuple(map(_event, group))) for number, group in groups], held
+
+
+def _event(event: Any) -> Event:
+    kv = event.kv
+    if event.type == messages.Event.DELETE:
+        return Event(kv.key, None)
+    return Event(kv.key, Record(kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease))
