@@ -104,22 +104,6 @@ def test_a_writer_that_is_cut_off_from_etcd_makes_room_for_one_that_isnt() -> No
     check(store, source.etcd, 2)
 
 
-def test_who_could_not_take_a_free_lease_says_so_when_another_has_it() -> None:
-    source, store = new_source(), MemoryStore()
-    first = Running(source, store)
-    first.tells("watch.started")
-    first.stop()
-    cut_off = source.again()
-    cut_off.outages = 10**6
-    second = Running(cut_off, store)
-    until(lambda: cut_off.outages < 10**6, "it would have taken the lease, with an etcd")
-    third = Running(source.again(), store)
-    third.tells("watch.started")
-    second.tells("standby.waiting")
-    second.stop()
-    third.stop()
-
-
 def test_without_a_standby_a_writer_keeps_the_lease_however_long_etcd_is_away() -> None:
     source, store = new_source(), MemoryStore()
     running = Running(source, store)
