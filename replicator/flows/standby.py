@@ -77,6 +77,7 @@ class Standby:
         self._silent_s = 0.0
         self._term = 0
         self._looked_at: float | None = None
+        self._is_announced = False
         self.has_waited = False
 
     def wait(self, *, patiently: bool = True) -> Lease | None:
@@ -170,8 +171,9 @@ class Standby:
     def _announce(self, seen: Seen) -> None:
         """Ask the holder for quick signs, unless somebody has."""
         claim, checkpoint = seen.claim, seen.checkpoint
-        if claim is not None and not self.has_waited:
+        if claim is not None and not self._is_announced:
             self._link.log.info("standby.waiting", writer=claim.holder, term=claim.term)
+            self._is_announced = True
         self.has_waited = True
         if claim is None or checkpoint is None or claim.standby or not self._rules.may_share:
             return

@@ -26,8 +26,8 @@ def outage(tmp_path: Path, etcd_factory: Callable[..., Etcd]) -> Iterator[Outage
     """Return a gateway that doesn't run yet, with one route in etcd."""
     etcd = etcd_factory()
     with gateway_in(tmp_path / "gateway") as gateway:
-        reload = [str(SCRIPTS / "reload.sh"), str(gateway.conf), "5"]
-        agent = {"reload": reload, "reload_timeout": "10s", "ready_timeout": "10s"}
+        reload = [str(SCRIPTS / "reload.sh"), str(gateway.conf), "20"]
+        agent = {"reload": reload, "reload_timeout": "25s", "ready_timeout": "25s"}
         (gateway.conf / "config.yaml").write_bytes(gateway.config(etcd.endpoint))
         outage = Outage(etcd, gateway, tmp_path, agent)
         outage.put_route("1", "/one")

@@ -24,6 +24,8 @@ from replicator.flows.standby import LeaseRules, Standby
 from replicator.flows.tip import Watermark
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from replicator.flows.link import Link
 
 RULES = LeaseRules(30.0, PAID)
@@ -73,6 +75,30 @@ def test_where_nobody_can_ask_for_signs_a_holder_gives_them_in_time() -> None:
     bench.clock.sleep(RULES.silence_s / 2)
     lease.consider(None)
     assert bench.store.get(names.CHECKPOINT) != before
+
+
+class Acts(Event):
+    """Does the next of *acts* when somebody waits."""
+
+    def __init__(self, *acts: Callable[[], object]) -> None:
+        super().__init__()
+        self._acts = iter((*acts, self.set))
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 (nobody has to wait here)
+        """Act, and return at once."""
+        next(self._acts)()
+        return self.is_set()
+
+
+def test_who_could_not_take_a_free_lease_says_so_when_another_has_it() -> None:
+    bench = Bench()
+    bench.log, kept = quiet_log()
+    waiting = Acts(lambda: bench.standby("other").wait())
+    assert Standby(bench.link("cut off"), RULES, lambda: False, waiting).wait() is None
+    assert [(entry["event"], entry["writer"]) for entry in kept.entries] == [
+        ("lease.taken", "other"),
+        ("standby.waiting", "other"),
+    ]
 
 
 def segment(previous: str) -> bytes:
