@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.ground import Store
-    from benchmarks.report import Finding
+    from benchmarks.report import Finding, Report
     from benchmarks.rounds import Scale
 
 QUESTIONS = (
@@ -68,21 +68,25 @@ def main(
     """
     load_average, started = os.getloadavg()[0], time.monotonic()
     scale = QUICK if quick else FULL
-    findings = [one for name in questions or QUESTIONS for one in _measured(name, scale, store)]
-    if quick:  # the targets are those of the full size
-        findings = [_without_target(one) for one in findings]
-    done = report(findings, load_average, time.monotonic() - started, store)
+    findings: list[Finding] = []
+    for name in questions or QUESTIONS:
+        news = _measured(name, scale, store)
+        findings += map(_without_target, news) if quick else news  # targets are those of the full size
+        done = report(findings, load_average, time.monotonic() - started, store)
+        if save:  # what breaks off has still said something
+            _keep(done)
     show(done)
     if json_file is not None:
         write(done, json_file)
     if markdown_file is not None:
         markdown_file.write_text(markdown(done))
-    if save:
-        folder = RESULTS / done.commit
-        folder.mkdir(parents=True, exist_ok=True)
-        write(done, folder / "report.json")
-        draw(done, folder)
-        click.echo(f"kept in {folder}", err=True)
+
+
+def _keep(done: Report) -> None:
+    folder = RESULTS / done.commit.removesuffix("-dirty")
+    folder.mkdir(parents=True, exist_ok=True)
+    write(done, folder / "report.json")
+    draw(done, folder)
 
 
 def _measured(question: str, scale: Scale, store: Store) -> Iterator[Finding]:
