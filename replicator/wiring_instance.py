@@ -9,7 +9,6 @@ from msgspec import structs
 
 from replicator import wiring
 from replicator.adapters.clock import SystemClock
-from replicator.adapters.file_source import FileSource
 from replicator.config import Encryption
 from replicator.core.file_changes import FILES, path_of
 from replicator.errors import UsageError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from replicator.adapters.file_source import FileSource
     from replicator.config import Settings
     from replicator.core.state import State
     from replicator.flows.capture import Capture
@@ -43,6 +43,7 @@ def instance_store(settings: Settings) -> ObjectStore | None:
 
 def file_source(settings: Settings, log: FilteringBoundLogger | None = None) -> FileSource:
     """Return the files of the instance configuration, not read yet. *log* hears what is wrong with one."""
+    from replicator.adapters.file_source import FileSource
 
     def tell(event: str, path: str, cause: str) -> None:
         if log is None:

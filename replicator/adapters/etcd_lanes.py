@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from replicator.adapters.etcd_messages import messages
@@ -230,15 +229,23 @@ def refusal(response: Any) -> Exception:
 
 def _whole_revisions(events: list[Any], *, more: bool) -> tuple[list[Revision], list[Any]]:
     """Group *events* by revision; if *more* fragments follow, hold back the last, which may go on in them."""
-    groups = [
-        (number, list(group)) for number, group in groupby(events, key=lambda event: event.kv.mod_revision)
-    ]
-    held = groups.pop()[1] if more else []
-    return [(number, tuple(map(_event, group))) for number, group in groups], held
-
-
-def _event(event: Any) -> Event:
-    kv = event.kv
-    if event.type == messages.Event.DELETE:
-        return Event(kv.key, None)
-    return Event(kv.key, Record(kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease))
+    whole: list[Revision] = []
+    group: list[Event] = []
+    number = start = 0
+    delete = messages.Event.DELETE
+    for place, event in enumerate(events):  # each call and attribute counts: a catch-up spends its time here
+        kv = event.kv
+        revision = kv.mod_revision
+        if revision != number:
+            if group:
+                whole.append((number, tuple(group)))
+            group, number, start = [], revision, place
+        record = None
+        if event.type != delete:
+            record = Record(kv.value, kv.create_revision, revision, kv.version, kv.lease)
+        group.append(Event(kv.key, record))
+    if more:
+        return whole, events[start:]
+    if group:
+        whole.append((number, tuple(group)))
+    return whole, []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -21,18 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAME = "etcd3.etcdrpc"
+_SERIALIZED = re.compile(r"serialized_pb=_b\(('(?:[^'\\]|\\.)*')\)")
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
 def _described(path: Path) -> descriptor_pb2.FileDescriptorProto:
-    """Return the description that the generated module at *path* embeds, without running it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.keyword) and node.arg == "serialized_pb":
-            literal = node.value.args[0] if isinstance(node.value, ast.Call) else node.value
-            value = ast.literal_eval(literal)
-            serialized = value.encode("latin1") if isinstance(value, str) else value
-            return descriptor_pb2.FileDescriptorProto.FromString(serialized)
-    raise ImportError(f"no message description in {path}: is this etcd3 0.12.0?")
+    """Return the description that the generated module at *path* embeds, without running or parsing it."""
+    found = _SERIALIZED.search(path.read_text())
+    if found is None:
+        raise ImportError(f"no message description in {path}: is this etcd3 0.12.0?")
+    serialized = ast.literal_eval(found[1]).encode("latin1")
+    return descriptor_pb2.FileDescriptorProto.FromString(serialized)
 
 
 def _complete(rpc: descriptor_pb2.FileDescriptorProto) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from io import BufferedReader
 
+# `apisix reload` says so where nginx refuses the new configuration: it reloads nothing, and ends with 0.
+_REFUSED = "test openresty failed"
+
 _POLL_S = 0.5
 _TOLD_BYTES = 400
 _OK = 200
@@ -149,6 +152,10 @@ class LocalGateway:
         if code:
             raise GatewayFailed(
                 f"the reload command ended with {code}: {said.tail()}", hint="see the gateway's error.log"
+            )
+        if _REFUSED in said.tail():
+            raise GatewayFailed(
+                f"nothing was reloaded: {said.tail()}", hint="openresty -t in the gateway's folder says why"
             )
 
     def await_ready(self) -> bool:

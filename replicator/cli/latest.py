@@ -7,9 +7,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from replicator import __version__, wiring
-from replicator.apisix import render
-from replicator.cli.gateway import Given, options
-from replicator.cli.recorded_files import recorded_config
 from replicator.flows.latest import RESOURCES
 from replicator.wiring_instance import latest_object
 
@@ -30,6 +27,9 @@ def capture_resources(settings: Settings, log: FilteringBoundLogger, meter: Mete
     """
 
     def made(state: State, line: str) -> bytes:
+        from replicator.apisix import render
+        from replicator.cli.gateway import Given, options
+
         gateway = options(settings.apisix, Given(), _own_config(settings))
         gateway = replace(gateway, prefix=settings.etcd.prefix.rstrip("/").encode())
         rendering = render(((key, record.value) for key, record in state.items()), gateway)
@@ -47,4 +47,6 @@ def _own_config(settings: Settings) -> bytes | None:
                 return Path(path).read_bytes()
             except OSError:
                 break
+    from replicator.cli.recorded_files import recorded_config
+
     return recorded_config(settings)

@@ -73,10 +73,10 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
 def size_bytes(batch: Batch) -> int:
     """Return about how many bytes *batch* takes in memory and in a segment's text."""
-    return sum(
-        len(event.key) + (len(event.record.value) if event.record else 0) + EVENT_OVERHEAD_BYTES
-        for event in batch.events
-    )
+    size = EVENT_OVERHEAD_BYTES * len(batch.events)
+    for event in batch.events:
+        size += len(event.key) + (len(event.record.value) if event.record else 0)
+    return size
 
 
 EVENT_OVERHEAD_BYTES = 160

@@ -68,7 +68,8 @@ class Inbox:
         """
         with self._changed:
             for batch in batches:
-                self._changed.wait_for(lambda: self._closed or self._waiting_bytes < self._limit_bytes)
+                while self._waiting_bytes >= self._limit_bytes and not self._closed:
+                    self._changed.wait()
                 if self._closed:
                     return
                 if not self._waiting:

@@ -98,6 +98,13 @@ def test_what_a_failing_command_says_last_is_told(config: Path) -> None:
         gateway(config, "sh", "-c", command).reload()
 
 
+def test_a_reload_that_reloads_nothing_has_failed_though_it_ends_with_0(config: Path) -> None:
+    """As `apisix reload` does (apisix/cli/ops.lua, 3.18)."""
+    said = "nginx: [emerg] unknown directive\ntest openresty failed"
+    with pytest.raises(GatewayFailed, match=r"nothing was reloaded: .*unknown directive"):
+        gateway(config, "sh", "-c", f"echo '{said}'").reload()
+
+
 def test_a_command_that_hangs_dies_with_its_children(config: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     began = time.monotonic()

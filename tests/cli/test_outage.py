@@ -50,7 +50,7 @@ def turns_to(outage: Outage, what: str) -> None:
     until(lambda: outage.gateway.held()["provider"] == provider, f"the gateway runs on {provider}")
 
 
-@pytest.mark.parametrize("knob", ["reload-fails", "reload-hangs", "never-ready"])
+@pytest.mark.parametrize("knob", ["reload-fails", "reload-hangs", "reload-is-lost", "never-ready"])
 def test_what_fails_while_etcd_is_away_costs_no_request(outage: Outage, tmp_path: Path, knob: Knob) -> None:
     original = outage.config
     with agent(outage, tmp_path) as at_work, asking(outage.gateway, "/one"):
