@@ -98,7 +98,7 @@ def test_a_shop_is_the_same_for_the_same_seed() -> None:
 def test_a_shop_has_what_a_gateway_has_in_sizes_from_300_bytes_to_60_kb() -> None:
     sizes = [len(value) for _, value in Shop(5_000).items()]
 
-    assert 250 < min(sizes) < 400
+    assert 200 < min(sizes) < 400
     assert 40_000 < max(sizes) < 60_000
 
 
