@@ -11,12 +11,14 @@ import click
 
 from replicator import wiring
 from replicator.cli.latest import capture_resources
-from replicator.errors import ReplicatorError
+from replicator.errors import ReplicatorError, SourceUnavailable, StoreUnavailable
 from replicator.telemetry.log import configure
 from replicator.wiring_instance import capture_files, instance_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from structlog.typing import FilteringBoundLogger
 
     from replicator.cli.app import Shared
     from replicator.config import Settings
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 # A signal ends the wait at once; this bounds how long a thread's end goes unnoticed.
 _POLL_S = 0.2
 
+_RETRY_S = 5.0
+
 
 @click.command("run")
 @click.pass_obj
@@ -32,12 +36,14 @@ def command(shared: Shared) -> int:
     """Record every change under etcd's prefix into the archive, until stopped.
 
     It begins where the archive ends, or makes a new one. SIGTERM flushes and exits with 0.
+    Of several archives one whose etcd or store is away is tried again, while the others are recorded.
     """
     log = configure(shared.log_format, shared.log_level)
     sources = shared.sources()
     meter_of = wiring.metrics(sources, log)
     recorded = list(_recorded(sources))
-    supervisor = _Supervisor([capture_of(each, log, meter_of(each)) for each, capture_of in recorded])
+    captures = [capture_of(each, log, meter_of(each)) for each, capture_of in recorded]
+    supervisor = _Supervisor(captures, [log.bind(archive=str(each.archive)) for each, _ in recorded])
     try:
         return supervisor.run()
     except ReplicatorError as error:
@@ -59,10 +65,17 @@ def _recorded(sources: list[Settings]) -> Iterator[tuple[Settings, Callable[...,
 
 
 class _Supervisor:
-    """Runs captures side by side: all end when one fails, or on a signal."""
+    """Runs captures side by side until a signal: all end when one fails.
 
-    def __init__(self, captures: list[Capture]) -> None:
+    But one that can't begin, since its source or its store is away, is tried again, unless none can: that
+    must not keep the others from recording.
+    """
+
+    def __init__(self, captures: list[Capture], logs: list[FilteringBoundLogger]) -> None:
         self._captures = captures
+        self._logs = logs
+        self._away: set[int] = set()
+        self._ending = threading.Event()
         self._failures: list[tuple[int, BaseException]] = []
         self._signal = 0
 
@@ -90,10 +103,23 @@ class _Supervisor:
 
     def _record(self, index: int) -> None:
         try:
-            self._captures[index].run()
+            while not self._has_recorded(index) and not self._ending.wait(_RETRY_S):
+                self._away.discard(index)
         except BaseException as failure:  # noqa: BLE001 (raised again in the main thread)
             self._failures.append((index, failure))
             self._stop()
+
+    def _has_recorded(self, index: int) -> bool:
+        """Record to the end; False if that can't begin yet, and another one is at work."""
+        try:
+            self._captures[index].run()
+        except (SourceUnavailable, StoreUnavailable) as failure:
+            self._away.add(index)
+            if self._ending.is_set() or len(self._away) == len(self._captures):
+                raise
+            self._logs[index].error("capture.delayed", cause=str(failure), retry_in_s=_RETRY_S)
+            return False
+        return True
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if self._signal:  # the second one means: now
@@ -102,5 +128,6 @@ class _Supervisor:
         self._stop()
 
     def _stop(self) -> None:
+        self._ending.set()
         for capture in self._captures:
             capture.stop()

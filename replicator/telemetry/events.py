@@ -144,6 +144,13 @@ EVENTS: Final = (
         "is passed over.",
         ("object", "spool", "cause"),
     ),
+    Event(
+        "capture.delayed",
+        "error",
+        "This archive can't be recorded yet: its source or its store is away. It is tried again; the others "
+        "of this process are recorded.",
+        ("cause", "retry_in_s"),
+    ),
     Event("capture.stopped", "info", "All that was recorded is stored; the process may end."),
     Event(
         "bootstrap.restarted",

@@ -171,8 +171,10 @@ def test_two_of_one_name_and_none_at_all_are_told(
     outcome = called("-c", path, "restore", "--instance", "--latest", "-o", tmp_path / "out")
     assert (outcome.code, "several files have one name" in outcome.err) == (2, True)
     instance["files"] = [str(tmp_path / "nowhere")]
-    outcome = called("-c", settings(instance=instance), "run")
-    assert (outcome.code, "none of the files" in outcome.err) == (5, True)
+    with running(tmp_path / "log", "-c", settings(instance=instance)) as recorder:
+        recorder.tells("capture.delayed")
+        assert "none of the files" in recorder.events("capture.delayed")[0]["cause"]
+        assert recorder.stop() == 0
     assert called("-c", settings(), "restore", "--instance", "--latest").code == 2
     instance["archive"] = f"file://{tmp_path}/archive"
     assert called("-c", settings(instance=instance), "run").code == 2

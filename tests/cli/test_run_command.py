@@ -167,6 +167,33 @@ def test_a_source_that_cannot_be_recorded_ends_them_all(
     assert failure["exit_code"] == 2
 
 
+def test_a_source_that_is_away_does_not_keep_the_others_from_recording(
+    etcd: Etcd, settings: Callable[..., Path], client: EtcdJson, prefix: str, tmp_path: Path
+) -> None:
+    good = settings("good.yaml", capture={"flush_interval": "0"})
+    away = {"endpoints": [etcd.endpoint], "prefix": "/apisix"}
+    late = settings("late.yaml", archive=f"file://{tmp_path}/late", etcd=away)
+    with EtcdJson(etcd.endpoint) as other:
+        other.put("/apisix/routes/1", "late")
+    etcd.kill()
+    with running(tmp_path / "log", "-c", late, "-c", good) as recorder:
+        recorder.tells("capture.delayed")
+        recorder.tells("watch.started")
+        recorder.stores(client.put(f"{prefix}/routes/1", "meanwhile"))
+        etcd.start()
+        recorder.tells("watch.started", 2)
+        assert recorder.stop() == 0
+    assert state(late) == {"/apisix/routes/1": "late"}
+
+
+def test_where_no_source_is_there_all_end(etcd: Etcd, settings: Callable[..., Path], tmp_path: Path) -> None:
+    away = {"endpoints": [etcd.endpoint], "prefix": "/apisix"}
+    one = settings("one.yaml", etcd=away)
+    two = settings("two.yaml", archive=f"file://{tmp_path}/two", etcd=away)
+    etcd.kill()
+    assert replicator("-c", one, "-c", two, "run").code == 5
+
+
 def test_an_empty_etcd_is_waited_for(etcd: Etcd, settings: Callable[..., Path], tmp_path: Path) -> None:
     path = settings(etcd={"endpoints": [etcd.endpoint], "prefix": "/apisix"})
     assert b"`replicator run` waits for the first" in called("-c", path, "check").out
