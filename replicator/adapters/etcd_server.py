@@ -154,6 +154,8 @@ class EtcdServer:
     def suspend(self) -> None:
         """Freeze the server by SIGSTOP: connections stay open and nothing answers, as in a partition."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:  # a thread of it may go on for a moment
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a suspended server go on."""

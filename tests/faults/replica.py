@@ -101,6 +101,8 @@ class Replica:
         """Freeze it."""
         self._note("SUSPENDED")
         self._signal(signal.SIGSTOP)
+        if self._process is not None:  # a thread of it may go on for a moment
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on."""

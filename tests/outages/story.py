@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from servers.gateway import Knob
 
 _HOLD_DOWN_S = 0.5
+_WELL_S = 3.0  # so long the agent has seen etcd well, and may be believed to leave the gateway there
 _HEARD_S = 0.1  # a line of the log may be read so much later than another
 _PAUSE_S = 0.35  # on average, between two things that happen
 _LAST_S = {"etcd": 4.0, "agent": 1.5, "archive": 4.0, "gateway": 3.0}  # on average
@@ -248,9 +249,10 @@ def _rest(stage: Stage, original: bytes) -> Iterator[str]:
 
     def is_over() -> bool:
         stage.agent.tend()
-        held = gateway.held()
+        held, status = gateway.held(), outage.status()
         return (
             outage.runs_on() == "etcd"
+            and status["etcd_healthy_s"] > _WELL_S
             and held["provider"] == "etcd"
             and set(held.get("routes", {})) == stage.routes
         )
