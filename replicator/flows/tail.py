@@ -31,6 +31,10 @@ _LOOK_EACH_S = 5.0
 # What a checkpoint tells late, or never: another epoch, another archive under the old name.
 _SLOW_LOOK_EACH_S = 15.0
 
+# A writer that is alive says so in the checkpoint each minute; one that hasn't for so long may have gone on
+# without that, under names that were merged since.
+_SILENT_S = 150.0
+
 # A damaged archive is read anew, from a snapshot on, after so long; then after twice as long, and so on.
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
@@ -41,7 +45,7 @@ class Tail:
 
     A poll costs one GET, and others each 5 s and each 15 s (S3: about $1.40 in 30 days at a poll a second).
     LISTs are made only when the log is known to go on elsewhere, under a merged object or in another epoch;
-    or when nothing new was told for 15 s, not even by the checkpoint. Only `poll` asks the store.
+    or each 150 s in which nothing new was told, not even by the checkpoint. Only `poll` asks the store.
 
     Args:
         store: Where the archive is.
@@ -62,7 +66,8 @@ class Tail:
         self._news: set[bytes] | None = None
         self._known_through: datetime | None = None
         self._look_at = self._slow_look_at = -math.inf
-        self._seen: tuple[Position, datetime] | None = None
+        self._told: tuple[Position, datetime] | None = None
+        self._told_at = -math.inf
         self._damage: ArchiveDamaged | None = None
         self._pause_s, self._again_at = 0.0, -math.inf
 
@@ -147,7 +152,7 @@ class Tail:
             raise
         self._damage, self._pause_s = None, 0.0
         self._known_through, self._news = None, None
-        self._seen = self._place, self.observed_through
+        self._note_news()
         self._look_at = self._clock.monotonic() + _LOOK_EACH_S
         self._slow_look_at = self._clock.monotonic() + _SLOW_LOOK_EACH_S
 
@@ -178,14 +183,15 @@ class Tail:
         checkpoint = read_checkpoint(self._store)
         if checkpoint is not None:
             self._heed(checkpoint)
+        self._note_news()
         if now < self._slow_look_at:
             return
         self._slow_look_at = now + _SLOW_LOOK_EACH_S
         if self._is_another_archive() or self._has_next_epoch():
             self._begin()
-        elif checkpoint is None or self._seen == (self._place, self.observed_through):  # an old one stayed
+        elif checkpoint is None or now - self._told_at >= _SILENT_S:
             self._catch_up()
-        self._seen = self._place, self.observed_through
+            self._told_at = now
 
     def _heed(self, checkpoint: Checkpoint) -> None:
         """Go where *checkpoint* says that the log has come."""
@@ -204,6 +210,12 @@ class Tail:
             )
         if end == self._place:
             self._known_through = max(checkpoint.observed_through, self.observed_through)
+
+    def _note_news(self) -> None:
+        """Note when something was told last: a change, or that there was none."""
+        told = self._place, self.observed_through
+        if told != self._told:
+            self._told, self._told_at = told, self._clock.monotonic()
 
     def _catch_up(self) -> None:
         """Fold in what follows under merged names."""

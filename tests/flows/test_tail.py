@@ -138,6 +138,31 @@ def test_a_poll_is_one_get_and_never_a_list() -> None:
     assert len([name for name in journal.asked if "/log/" not in name]) <= 120 / 5 + 2 * 120 / 15
 
 
+def test_an_idle_archive_is_never_listed_while_its_writer_says_so_each_minute() -> None:
+    scribe, journal, etcd, mirror = followed()
+    for second in range(600):
+        mirror.clock.sleep(1.0)
+        if second % 60 == 0:
+            scribe.watch_on(Watermark(etcd.head, START + timedelta(hours=1, seconds=second)))
+        mirror.poll()
+    assert [name for name in journal.asked if name.startswith("LIST")] == []
+
+
+def test_a_silent_archive_is_listed_seldom_and_what_was_merged_meanwhile_is_found() -> None:
+    scribe, journal, etcd, mirror = followed()
+    scribe.watch_on(Watermark(etcd.head, START + timedelta(hours=1)))  # the last that its writer says
+    made = [grow(scribe, etcd) for _ in range(3)]
+    merge(journal, [name for name in log(journal, 1) if str(name) in made])
+    for name in made:
+        journal.delete(name)
+    journal.asked.clear()
+    for _ in range(900):
+        mirror.clock.sleep(1.0)
+        mirror.poll()
+    assert mirror.tail.state.revision == etcd.head
+    assert 0 < len([name for name in journal.asked if name.startswith("LIST")]) <= 2 * 900 / 150
+
+
 def test_segments_that_were_merged_away_are_found_as_soon_as_the_checkpoint_tells() -> None:
     scribe, journal, etcd, mirror = followed()
     made = [grow(scribe, etcd) for _ in range(3)]
