@@ -193,6 +193,8 @@ class Source(Protocol):
     def watch(self, after: int) -> Iterator[Delivery]:
         """Begin to watch what happens after revision *after*, and return that; it ends with `interrupt`.
 
+        It may end by itself as well, when much that lay behind has come: begin another one then.
+
         The watch stands when this returns: what is then found to be so, such as a state that is compared, is
         of the very etcd whose events follow, which is the one that `status` was asked of. `status` ends it.
 

@@ -5,12 +5,12 @@ that is left of the history each time, while writers wait. So where much is left
 each from where the one before it is to end: the history comes in few rounds instead of hundreds.
 
 The first lane is what a single watcher would be. All that a later one brings waits until those before it are
-over, and a lane is over only once its own watcher has brought all up to its end.
+over, and a lane is over only once its own watcher has brought all up to its end. When one is left the stream
+is spent: etcd keeps what it had for cancelled watchers in memory until the stream ends.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -43,8 +43,6 @@ class _Lane:
         number: Its id on the stream.
         reached: It has brought all up to this revision; at first, what it begins behind.
         end: It is to bring all up to this one; None for one that goes on for ever.
-        is_trusted: Whether the next progress that etcd tells is this watcher's as well.
-        asked: How often progress had been asked for when etcd told that it watches; infinity before.
         waiting: Whole revisions that nobody has taken yet.
         part: Events of the revisions that may go on in etcd's next fragment.
         batch: How many revisions came since `part` was empty; `batch_bytes` and `batch_from` likewise.
@@ -53,8 +51,6 @@ class _Lane:
     number: int
     reached: int
     end: int | None = None
-    is_trusted: bool = False
-    asked: float = math.inf
     waiting: list[Revision] = field(default_factory=list)
     waiting_bytes: int = 0
     part: list[Any] = field(default_factory=list)
@@ -85,13 +81,16 @@ class Lanes:
         self._watching: dict[int, _Lane] = {}
         self._last_number = 0
         self._width, self._stride, self._head = 1, _FULL, 0
-        self._asked = self._answered = 0
+        self._has_spread = False
         self._open(after, None)
-        self._lanes[0].is_trusted = True  # nothing was asked for on this stream before
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there were several watchers, and all but the last are over: go on with another stream."""
+        return self._has_spread and len(self._lanes) == 1 and self._lanes[0].end is None
 
     def ask_for_progress(self) -> None:
         """Ask etcd how far nothing more has happened; for any thread."""
-        self._asked += 1
         self._ask(messages.WatchRequest(progress_request=messages.WatchProgressRequest()))
 
     def take(self, response: Any) -> tuple[list[Revision], int | None]:
@@ -106,15 +105,12 @@ class Lanes:
         if response.canceled:
             if lane is not None or not 0 < response.watch_id <= self._last_number:
                 raise refusal(response)
-        elif response.created:
-            if lane is not None:
-                lane.asked = self._asked
         elif response.events:
             if lane is not None:  # else one that is over, and hasn't been told yet
                 self._feed(lane, response)
                 return self._due(), None
-        elif lane is not None or response.watch_id == _ALL:
-            return [], self._bookmark(lane, response)
+        elif not response.created and (lane is not None or response.watch_id == _ALL):
+            return [], self._bookmark(response)
         return [], None
 
     def _feed(self, lane: _Lane, response: Any) -> None:
@@ -125,7 +121,6 @@ class Lanes:
         end = lane.end if lane.end is not None else whole[-1][0] if whole else 0
         lane.waiting += [each for each in whole if lane.reached < each[0] <= end]
         lane.reached = max(lane.reached, whole[-1][0]) if whole else lane.reached
-        lane.is_trusted = True
         size_bytes = response.ByteSize()
         lane.waiting_bytes += size_bytes
         lane.batch_bytes += size_bytes
@@ -155,6 +150,7 @@ class Lanes:
         while (after := self._lanes[-1].end) is not None and len(self._lanes) < self._width:
             end = after + self._stride
             self._open(after, end if end < self._head else None)
+            self._has_spread = True
 
     def _due(self) -> list[Revision]:
         """Take what is next: what the first lane has brought, and those after it once it is over."""
@@ -170,20 +166,19 @@ class Lanes:
             self._lanes.popleft()
             self._spread()
 
-    def _bookmark(self, lane: _Lane | None, response: Any) -> int | None:
-        """Return up to where all has come by *response*, which has no events, if that may be believed."""
+    def _bookmark(self, response: Any) -> int | None:
+        """Return up to where all has come by *response*, which has no events, if that may be believed.
+
+        An answer for all watchers may be older than some of them. It ends the spreading at least: nobody had
+        anything left to bring, so that what is to end the first lane may be nowhere.
+        """
         first = self._lanes[0]
-        if lane is None:  # the answer for all that watched when etcd gave it: it may be older than a lane
-            self._answered += 1
-            if first.end is not None:
-                # No watcher has anything left to bring: what is to end the first lane is nowhere.
+        if self._has_spread:
+            if response.watch_id == _ALL:
                 first.end = None
                 self._close_behind(1)
-                return None
-            first.is_trusted = first.is_trusted or self._answered > first.asked
-        is_its_own = lane is None or lane is first
-        is_alone = first is self._lanes[-1] and first.end is None
-        if not (is_its_own and is_alone and first.is_trusted and not first.part):
+            return None
+        if first.part:
             return None
         first.reached = max(first.reached, response.header.revision)
         return int(response.header.revision)

@@ -95,6 +95,8 @@ class Watch:
     def deliveries(self, after: int) -> Iterator[Delivery]:
         """Yield whole revisions after *after*, as `begin` was told, in order, and bookmarks.
 
+        They end when much that lay behind has come: begin another watch then.
+
         Raises:
             Compacted: etcd no longer holds what follows *after*.
             SourceUnavailable: etcd ended the watch.
@@ -174,6 +176,8 @@ class Watch:
             elif bookmark is not None and (moment := self._reached(bookmark)) and bookmark >= cursor:
                 cursor = bookmark
                 yield Delivery(moment, (), through=cursor)
+            if lanes.is_spent:  # whoever goes on makes sure first that it still is the same etcd
+                return
             if self._last is not None and cursor >= self._last:
                 return
 
