@@ -117,7 +117,8 @@ class _Supervisor:
             self._away.add(index)
             if self._ending.is_set() or len(self._away) == len(self._captures):
                 raise
-            self._logs[index].error("capture.delayed", cause=str(failure), retry_in_s=_RETRY_S)
+            log = self._logs[index]
+            log.error("capture.delayed", cause=str(failure), retry_in_s=_RETRY_S)
             return False
         return True
 
