@@ -118,7 +118,7 @@ class _Supervisor:
             if self._ending.is_set() or len(self._away) == len(self._captures):
                 raise
             log = self._logs[index]
-            log.error("capture.delayed", cause=str(failure), retry_in_s=_RETRY_S)
+            log.warning("capture.delayed", cause=str(failure), retry_in_s=_RETRY_S)
             return False
         return True
 

@@ -146,7 +146,7 @@ EVENTS: Final = (
     ),
     Event(
         "capture.delayed",
-        "error",
+        "warning",
         "This archive can't be recorded yet: its source or its store is away. It is tried again; the others "
         "of this process are recorded.",
         ("cause", "retry_in_s"),
