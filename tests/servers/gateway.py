@@ -182,6 +182,8 @@ class Gateway:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
+        except http.client.IncompleteRead as cut:
+            raise ConnectionResetError("the gateway ended within its answer") from cut
         finally:
             connection.close()
 
