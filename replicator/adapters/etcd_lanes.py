@@ -28,7 +28,7 @@ Revision: TypeAlias = tuple[int, tuple[Event, ...]]
 _FULL: Final = 1000
 
 _ALL: Final = -1  # the watcher that etcd names when it answers how far it has come with all of them
-_MOST_LANES: Final = 64
+_MOST_LANES: Final = 32
 _FAR_BEHIND: Final = 2 * _FULL
 
 # So much may wait for its turn, as etcd's messages have it.
@@ -80,14 +80,19 @@ class Lanes:
         self._lanes: deque[_Lane] = deque()
         self._watching: dict[int, _Lane] = {}
         self._last_number = 0
-        self._width, self._stride, self._head = 1, _FULL, 0
-        self._has_spread = False
+        self._width, self._stride, self._head = 1, _FULL - 1, 0
+        self._has_spread = self._is_quiet = False
         self._open(after, None)
 
     @property
     def is_spent(self) -> bool:
-        """Whether there were several watchers, and all but the last are over: go on with another stream."""
-        return self._has_spread and len(self._lanes) == 1 and self._lanes[0].end is None
+        """Whether there were several watchers, and all but the last are over: go on with another stream.
+
+        What the last has to bring comes first: it would come later by another stream.
+        """
+        last = self._lanes[0]
+        has_come = self._is_quiet or last.reached >= self._head
+        return self._has_spread and len(self._lanes) == 1 and last.end is None and has_come
 
     def ask_for_progress(self) -> None:
         """Ask etcd how far nothing more has happened; for any thread."""
@@ -105,13 +110,26 @@ class Lanes:
         if response.canceled:
             if lane is not None or not 0 < response.watch_id <= self._last_number:
                 raise refusal(response)
+        elif response.created:
+            self._spread_at_once()
         elif response.events:
             if lane is not None:  # else one that is over, and hasn't been told yet
                 self._feed(lane, response)
                 return self._due(), None
-        elif not response.created and (lane is not None or response.watch_id == _ALL):
+        elif lane is not None or response.watch_id == _ALL:
             return [], self._bookmark(response)
         return [], None
+
+    def _spread_at_once(self) -> None:
+        """Begin with all lanes where much is left by etcd's head: each round of etcd's is worth it.
+
+        How large the values are and how many revisions aren't ours shows later; `_spread` keeps the bound.
+        """
+        first = self._lanes[0]
+        if self._may_spread and not self._has_spread and self._head - first.reached >= _FAR_BEHIND:
+            self._width = _MOST_LANES
+            first.end = first.reached + self._stride
+            self._spread()
 
     def _feed(self, lane: _Lane, response: Any) -> None:
         if not lane.part and not lane.batch:
@@ -134,11 +152,12 @@ class Lanes:
     def _end_batch(self, lane: _Lane) -> None:
         """Learn from a whole batch how many lanes are worth it, and how long they are to be."""
         if lane.batch >= _FULL and self._may_spread:
-            self._stride = max(_FULL, lane.reached - lane.batch_from)
-            if lane.end is None and self._head - lane.reached >= max(_FAR_BEHIND, self._stride):
-                self._width = min(_MOST_LANES, max(1, _WAITING_BYTES // lane.batch_bytes))
-                if self._width > 1:
-                    lane.end = lane.reached + self._stride
+            # A lane's first revision is that before it; and where others write too, they don't evenly.
+            self._stride = max(_FULL - 1, (lane.reached - lane.batch_from) * 7 // 8)
+            self._width = min(_MOST_LANES, max(1, _WAITING_BYTES // lane.batch_bytes))
+            is_far_behind = self._head - lane.reached >= max(_FAR_BEHIND, self._stride)
+            if lane.end is None and is_far_behind and self._width > 1:
+                lane.end = lane.reached + self._stride
         lane.batch = lane.batch_bytes = 0
 
     def _spread(self) -> None:
@@ -177,6 +196,7 @@ class Lanes:
             if response.watch_id == _ALL:
                 first.end = None
                 self._close_behind(1)
+                self._is_quiet = True
             return None
         if first.part:
             return None

@@ -76,9 +76,11 @@ class Stream:
 
     def sync(self) -> None:
         """Give some watcher what is next for it, in fragments perhaps."""
-        if not self.watchers:
-            return
-        number = self.dice.choice(list(self.watchers))
+        if self.watchers:
+            self.sync_one(self.dice.choice(list(self.watchers)))
+
+    def sync_one(self, number: int) -> None:
+        """Give watcher *number* what is next for it."""
         batch = [revision for revision in self.history if revision > self.watchers[number]][:FULL]
         is_all = len(batch) < FULL or batch[-1] == max(self.history)
         self.watchers[number] = max(self.watchers[number], self.head if is_all else batch[-1])
@@ -180,6 +182,23 @@ def test_much_that_lies_behind_is_read_by_several() -> None:
     readers = [read_by_chance(seed) for seed in range(100)]
     assert sum(reader.most > 1 for reader in readers) > 50
     assert sum(reader.streams > 1 for reader in readers) > 50
+
+
+def test_where_the_head_is_far_away_all_begin_at_once_and_one_batch_ends_each() -> None:
+    """Each batch costs etcd a read of all that follows, and its writers wait meanwhile."""
+    stream = Stream(random.Random(1))
+    stream.write(50, 1.0)
+    reader = Reader(stream, 2)
+    stream.read_request()
+    reader.read()
+    assert len(reader.lanes._lanes) == 5
+    while stream.requests:
+        stream.read_request()
+    for number in list(stream.watchers):
+        stream.sync_one(number)
+    while stream.news or stream.acknowledged:
+        reader.read()
+    assert [revision for revision, _ in reader.got] == list(range(3, 3 + 5 * (FULL - 1)))
 
 
 def test_what_etcd_ends_is_told_and_what_we_ended_is_not() -> None:
