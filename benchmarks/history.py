@@ -111,7 +111,7 @@ class History:
     def record(self, changes: Iterable[KeyValue], each: timedelta) -> None:
         """Store *changes* as one segment, *each* so much later than the one before; a snapshot too if due."""
         batches = tuple(self._batches(changes, each))
-        name, body, _ = self._tip.seal(batches, Watermark(batches[-1].revision, self.clock.now()))
+        name, body, *_ = self._tip.seal(batches, Watermark(batches[-1].revision, self.clock.now()))
         self._persistence.create(str(name), body)
         self._snapshots.consider(self._tip)
         self._snapshots.stored(self._tip.log_end)

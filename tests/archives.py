@@ -119,7 +119,7 @@ class Scribe:
     def append(self, batches: list[Batch], watermark: Watermark | None = None) -> str:
         """Store *batches* as one segment; return its name."""
         assert self.tip is not None
-        name, body, _ = self.tip.seal(tuple(batches), watermark)
+        name, body, *_ = self.tip.seal(tuple(batches), watermark)
         self._persistence.create(str(name), body)
         self.known[-1].stamps += [(batch.revision, batch.observed_at) for batch in batches]
         self.known[-1].through = self.tip.watermark

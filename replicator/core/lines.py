@@ -46,6 +46,7 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Line)
+_json = msgspec.json.Decoder(Raw)
 
 
 def encode_record(key: bytes, record: Record) -> bytes:
@@ -107,15 +108,16 @@ def is_inline(value: bytes) -> bool:
     if value[:1] in (b"", b" ", b"\t") or value[-1:] in (b" ", b"\t") or b"\n" in value or b"\r" in value:
         return False
     try:
-        msgspec.json.decode(value, type=Raw)
-        value.decode()
+        _json.decode(value)
+        if not value.isascii():
+            value.decode()
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return False
     return _is_shallow(value)
 
 
 def _is_shallow(value: bytes) -> bool:
-    if value.count(b"[") + value.count(b"{") <= MAX_INLINE_DEPTH:
+    if len(value) <= 2 * MAX_INLINE_DEPTH or value.count(b"[") + value.count(b"{") <= MAX_INLINE_DEPTH:
         return True
     depth = deepest = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub(b"", value)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 TAIL_SHARE = 0.5
 
 # Below this a tail replays in some ten milliseconds, and no state is too small for it.
-TAIL_FLOOR_BYTES = 1 << 20
+TAIL_FLOOR_BYTES = 8 << 20
 
 
 def tail_outweighs(tail_bytes: int, state_bytes: int) -> bool:

@@ -66,8 +66,11 @@ _updated = msgspec.json.Decoder(_Updated)
 
 def update_time(events: Iterable[Event]) -> datetime | None:
     """Return the newest `update_time` in the values of *events*, or None; APISIX writes whole seconds."""
-    seconds = [_seconds(event.record.value) for event in events if event.record is not None]
-    newest = max((moment for moment in seconds if moment is not None), default=None)
+    newest = None
+    for event in events:  # plainly: a catch-up comes here for each change
+        told = None if event.record is None else _seconds(event.record.value)
+        if told is not None and (newest is None or told > newest):
+            newest = told
     if newest is None:
         return None
     try:

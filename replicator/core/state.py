@@ -11,7 +11,7 @@ from replicator.errors import ArchiveDamaged
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from replicator.core.records import Batch, Event, Record
+    from replicator.core.records import Batch, Record
 
 _FIXED = Struct(">Iqqqq")
 _MODULUS = 1 << 256
@@ -41,21 +41,30 @@ class State:
 
     `size_bytes` is the sum of the sizes of all keys and values.
 
-    The digest is the sum of all fingerprints modulo 2**256: independent of order, so it is kept up to
-    date by each event at the price of two hashes, whatever the size of the state.
+    The digest is the sum of all fingerprints modulo 2**256: independent of order, so it is brought up to
+    date at the price of two hashes for each key that changed since it was last asked for, however large
+    the state is, and however often the key changed.
     """
 
-    __slots__ = ("_records", "_sum", "revision", "size_bytes")
+    __slots__ = ("_outdated", "_records", "_sum", "revision", "size_bytes")
 
     def __init__(self, revision: int) -> None:
         self.revision = revision
         self.size_bytes = 0
         self._records: dict[bytes, Record] = {}
         self._sum = 0
+        self._outdated: dict[bytes, Record | None] = {}  # what `_sum` still counts of keys that changed
 
     @property
     def digest(self) -> str:
         """The state's digest, 64 hexadecimal digits."""
+        for key, counted in self._outdated.items():
+            if counted is not None:
+                self._sum -= fingerprint(key, counted)
+            if (record := self._records.get(key)) is not None:
+                self._sum += fingerprint(key, record)
+        self._outdated.clear()
+        self._sum %= _MODULUS
         return f"{self._sum:064x}"
 
     def __len__(self) -> int:
@@ -73,7 +82,9 @@ class State:
         """
         if key in self._records:
             raise GapInLog(f"the key {key!r} stands twice in one state")
-        self._put(key, record)
+        self._records[key] = record
+        self._sum = (self._sum + fingerprint(key, record)) % _MODULUS
+        self.size_bytes += len(key) + len(record.value)
 
     def apply(self, batch: Batch) -> None:
         """Step to *batch*'s revision.
@@ -85,33 +96,28 @@ class State:
         if batch.revision <= self.revision:
             raise GapInLog(f"revision {batch.revision} can't follow revision {self.revision}")
         for event in batch.events:
-            self._step(event, batch.revision)
+            self._step(event.key, event.record, batch.revision)
         self.revision = batch.revision
 
-    def _step(self, event: Event, revision: int) -> None:
-        old = self._records.get(event.key)
-        if not _continues(old, event.record, revision):
-            raise GapInLog(f"the event of {event.key!r} at revision {revision} doesn't follow its state")
+    def _step(self, key: bytes, new: Record | None, revision: int) -> None:
+        old = self._records.get(key)
+        if not _continues(old, new, revision):
+            raise GapInLog(f"the event of {key!r} at revision {revision} doesn't follow its state")
+        self._outdated.setdefault(key, old)
         if old is not None:
-            self._remove(event.key, old)
-        if event.record is not None:
-            self._put(event.key, event.record)
-
-    def _put(self, key: bytes, record: Record) -> None:
-        self._records[key] = record
-        self._sum = (self._sum + fingerprint(key, record)) % _MODULUS
-        self.size_bytes += len(key) + len(record.value)
-
-    def _remove(self, key: bytes, record: Record) -> None:
-        del self._records[key]
-        self._sum = (self._sum - fingerprint(key, record)) % _MODULUS
-        self.size_bytes -= len(key) + len(record.value)
+            self.size_bytes -= len(key) + len(old.value)
+        if new is None:
+            del self._records[key]
+        else:
+            self._records[key] = new
+            self.size_bytes += len(key) + len(new.value)
 
     def copy(self) -> State:
         """Return an independent state; records are shared, as they never change."""
         twin = State(self.revision)
         twin._records = self._records.copy()
         twin._sum = self._sum
+        twin._outdated = self._outdated.copy()
         twin.size_bytes = self.size_bytes
         return twin
 

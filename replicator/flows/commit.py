@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replicator.core.records import size_bytes
-
 if TYPE_CHECKING:
     from replicator.flows.accounts import Accounts
     from replicator.flows.housekeeping import Housekeeping
@@ -54,7 +52,7 @@ class Committer:
         if haul.batches:
             # With nothing in between, what is stored is what the next segment follows, however it was joined.
             tip.anchor = self._spool.anchor() or self._shipper.end.anchor
-            self._spool.put(tip.seal(haul.batches, haul.watermark), sum(map(size_bytes, haul.batches)))
+            self._spool.put(tip.seal(haul.batches, haul.watermark))
         elif haul.watermark is not None:
             tip.observe(haul.watermark)
             self._accounts.observed(tip)

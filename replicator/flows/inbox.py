@@ -75,10 +75,11 @@ class Inbox:
                 if not self._waiting:
                     self._first_came_at = self._clock.monotonic()
                 size = size_bytes(batch)
+                was_enough = self._waiting_bytes >= self._enough_bytes
                 self._waiting.append((batch, size))
                 self._waiting_bytes += size
                 # At any other batch whoever takes would wake up for nothing, thousands of times a second.
-                if len(self._waiting) == 1 or self._waiting_bytes >= self._enough_bytes:
+                if len(self._waiting) == 1 or (self._waiting_bytes >= self._enough_bytes and not was_enough):
                     self._changed.notify_all()
 
     def observe(self, watermark: Watermark) -> None:

@@ -131,14 +131,14 @@ class Spool:
         with self._changed:
             return self._changed.wait_for(self._has_room, patience_s)
 
-    def put(self, sealed: Sealed, text_bytes: int) -> None:
-        """Append a segment of so much text. It is on disk when this returns, or the log says why not."""
+    def put(self, sealed: Sealed) -> None:
+        """Append a segment. It is on disk when this returns, or the log says why not."""
         entry = Entry(
             name=sealed.name,
             footer=sealed.footer,
             digest=digest_of(sealed.body),
             size_bytes=len(sealed.body),
-            text_bytes=text_bytes,
+            text_bytes=sealed.text_bytes,
             place=self._place if self._is_on_disk(sealed) else None,
         )
         if entry.place is None:

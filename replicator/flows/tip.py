@@ -44,11 +44,12 @@ class LogEnd:
 
 
 class Sealed(NamedTuple):
-    """A segment's name, its bytes, and the footer within them."""
+    """A segment's name, its bytes, the footer within them, and about how many bytes its text has."""
 
     name: LogName
     body: bytes
     footer: SegmentFooter
+    text_bytes: int
 
 
 @dataclass(slots=True)
@@ -168,5 +169,6 @@ class Tip:
         body = objects.encode_segment(header, batches, footer)
         self.anchor = digest_of(body)
         self.observed_at, self.window = last.observed_at, last.window
-        self.tail_bytes += sum(map(size_bytes, batches))
-        return Sealed(name, body, footer)
+        text_bytes = sum(map(size_bytes, batches))
+        self.tail_bytes += text_bytes
+        return Sealed(name, body, footer, text_bytes)

@@ -53,6 +53,17 @@ def test_replay_from_any_cut_gives_the_same_and_leaves_the_cut_alone(history, da
     assert before == (list(cut.items()), cut.digest, cut.revision)
 
 
+@given(histories, st.data())
+def test_the_digest_is_the_same_however_seldom_it_is_asked_for(history, data) -> None:
+    state = State(1)
+    for each in stamped(history.history):
+        if data.draw(st.booleans()):
+            state = state.copy()
+        state.apply(each)
+        if data.draw(st.booleans()):
+            assert state.digest == digest_of(history.states[each.revision].items())
+
+
 @given(pairs, st.randoms())
 def test_the_digest_knows_no_order(held, chance) -> None:
     shuffled = list(held.items())

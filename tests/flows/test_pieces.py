@@ -64,7 +64,7 @@ def stale_segments(
     place, made = 2 * seen, []
     for size in sizes:
         if run := tuple(batches[place : place + size]):
-            name, body, _ = stale.seal(run, None)
+            name, body, *_ = stale.seal(run, None)
             made.append((str(name), body))
         place += size
     return made

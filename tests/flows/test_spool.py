@@ -193,7 +193,7 @@ def test_a_spool_that_cannot_be_had_is_refused_at_the_start_and_done_without_lat
     spools.is_gone = True
     put(source, b"2")
     revision, events = source.etcd.history[-1]
-    name, body, _ = resume(store, "rival").seal((Batch(revision, source.clock.now(), events),), None)
+    name, body, *_ = resume(store, "rival").seal((Batch(revision, source.clock.now(), events),), None)
     store.create(str(name), body)
     running.tells("writer.fenced")
     running.tells("spool.unavailable")

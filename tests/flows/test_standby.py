@@ -124,7 +124,7 @@ def test_what_another_writer_stored_is_adopted() -> None:
     other = resume(store, "another-writer")
     revision, events = source.etcd.history[-1]
     moment = source.clock.now()
-    name, body, _ = other.seal((Batch(revision, moment, events),), None)
+    name, body, *_ = other.seal((Batch(revision, moment, events),), None)
     store.create(str(name), body)
     running.tells("writer.fenced")
     running.tells("watch.started", 2)
@@ -142,7 +142,7 @@ def test_a_stray_under_the_next_name_is_removed() -> None:
     stray = resume(store, "stale-writer")
     stray.anchor = "0" * 64
     event = Event(b"/apisix/b", Record(b"x", 3, 3, 1, 0))
-    name, body, _ = stray.seal((Batch(3, source.clock.now(), (event,)),), None)
+    name, body, *_ = stray.seal((Batch(3, source.clock.now(), (event,)),), None)
     store.create(str(name), body)
     running.stores(put(source, b"2"))
     running.stop()

@@ -168,7 +168,7 @@ def test_leftovers_are_notes() -> None:
     etcd = EtcdModel(20)
     etcd.put(b"/apisix/b", b"new")
     scribe.open(etcd, START + timedelta(seconds=60), "compacted")
-    name, body, _ = stale.seal((Batch(9, START + timedelta(seconds=7), stale_events(9)),), None)
+    name, body, *_ = stale.seal((Batch(9, START + timedelta(seconds=7), stale_events(9)),), None)
     scribe.store.create(str(name), body)
     base = next(iter(scribe.store.names("e00000002/snapshots/")))
     twin = base.replace("00021@", "00020@")
