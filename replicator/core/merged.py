@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Batch
 
-# What a closing line begins with; an event's begins with another member, and no line has a newline in it.
-_CLOSING = b'{"segment":'
+CLOSING = b'{"segment":'
+"""What a closing line begins with; an event's begins with another member, and no line has a newline in it."""
 
 
 class MergedHeader(Header, frozen=True, kw_only=True):
@@ -197,7 +197,7 @@ def _groups(blocks: Iterable[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
 
 def _closing(block: bytes, start: int) -> int:
     """Return where the next closing line begins in *block* from *start*; its length if there is none."""
-    if block.startswith(_CLOSING, start):
+    if block.startswith(CLOSING, start):
         return start
-    found = block.find(b"\n" + _CLOSING, start)
+    found = block.find(b"\n" + CLOSING, start)
     return len(block) if found < 0 else found + 1

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 from replicator.errors import ArchiveDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from replicator.ports import ObjectStore
 
 _SIDE_BY_SIDE = 8
 
 Name = TypeVar("Name")
+Read = TypeVar("Read")
 
 
 class Unreadable(ArchiveDamaged):
@@ -34,11 +35,25 @@ def fetch(store: ObjectStore, names: Iterable[Name]) -> Generator[tuple[Name, by
         ObjectMissing: One of them isn't there.
         Unreadable: The store can't give one of them back.
     """
+    return fetch_read(store, names, lambda _, body: body)
+
+
+def fetch_read(
+    store: ObjectStore, names: Iterable[Name], read: Callable[[Name, bytes], Read]
+) -> Generator[tuple[Name, Read]]:
+    """Yield each of *names* with what *read* makes of it and its bytes: in threads, side by side.
+
+    Raises:
+        ObjectMissing: One of them isn't there.
+        Unreadable: The store can't give one of them back, or *read* finds it damaged.
+    """
+
+    def done(name: Name) -> Read:
+        return read(name, store.get(str(name)))
+
     waiting = iter(names)
     with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="fetch") as pool:
-        under_way = deque(
-            (name, pool.submit(store.get, str(name))) for name in islice(waiting, _SIDE_BY_SIDE)
-        )
+        under_way = deque((name, pool.submit(done, name)) for name in islice(waiting, _SIDE_BY_SIDE))
         try:
             while under_way:
                 name, body = under_way.popleft()
@@ -47,7 +62,7 @@ def fetch(store: ObjectStore, names: Iterable[Name]) -> Generator[tuple[Name, by
                 except ArchiveDamaged as damage:
                     raise Unreadable(name, damage) from None
                 yield name, found
-                under_way.extend((name, pool.submit(store.get, str(name))) for name in islice(waiting, 1))
+                under_way.extend((name, pool.submit(done, name)) for name in islice(waiting, 1))
         finally:
             for _, body in under_way:
                 body.cancel()
