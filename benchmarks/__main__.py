@@ -31,6 +31,7 @@ QUESTIONS = (
     "restore",
     "startup",
     "length",
+    "history",
     "memory",
     "storage",
     "requests",

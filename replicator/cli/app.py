@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 from msgspec import structs
 
-from replicator import __version__, wiring
+from replicator import wiring
 from replicator.cli.words import say
 from replicator.config import load, suspects
 from replicator.errors import UsageError
+from replicator.version import __version__
 
 if TYPE_CHECKING:
     from replicator.config import ArchiveUrl, Settings

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from replicator import __version__, wiring
+from replicator import wiring
 from replicator.flows.latest import RESOURCES
+from replicator.version import __version__
 from replicator.wiring_instance import latest_object
 
 if TYPE_CHECKING:

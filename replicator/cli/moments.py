@@ -1,4 +1,4 @@
-"""Moments as arguments: a time, ``latest``, a revision, ``point:NAME``; and ``live``, which is none."""
+"""Moments as arguments: what `flows.moments` understands; and ``live``, which is etcd now."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from replicator.cli.options import REVISION, TIME
-from replicator.core.plan import AtRevision, AtTime, Latest
-from replicator.errors import UsageError
-from replicator.flows.points import read_point, target_of
+from replicator.flows import moments
+from replicator.wiring import SystemClock
 
 if TYPE_CHECKING:
     from replicator.core.plan import Target
     from replicator.ports import ObjectStore
 
 LIVE: Final = "live"
-MOMENT_HELP: Final = "a time (RFC 3339 with a zone, or relative like -15m), a revision, latest, or point:NAME"
+MOMENT_HELP: Final = moments.MOMENT_HELP
 
 
 class MomentsCommand(click.Command):
@@ -29,19 +27,9 @@ class MomentsCommand(click.Command):
 
 
 def parse_moment(text: str, store: ObjectStore) -> Target:
-    """Return the moment that *text* names; a named point is looked up in *store*.
+    """Return the moment that *text* names: see `flows.moments.parse_moment`.
 
     Raises:
         UsageError: It names none.
     """
-    text = text.strip()
-    if text == "latest":
-        return Latest()
-    if text.startswith("point:"):
-        return target_of(read_point(store, text.removeprefix("point:")))
-    if re.fullmatch("[0-9]+", text):
-        return AtRevision(REVISION.convert(text, None, None))
-    try:
-        return AtTime(TIME.convert(text, None, None))
-    except UsageError as error:
-        raise UsageError(f'"{text}" is no moment: {error}', hint=f"a moment is {MOMENT_HELP}") from None
+    return moments.parse_moment(text, store, SystemClock().now().astimezone())

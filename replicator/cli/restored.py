@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from replicator import __version__
 from replicator.apisix import Inexact, Refusal, Report, Stripped, render
 from replicator.core.quantities import format_time, human_duration
+from replicator.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from replicator import __version__
 from replicator.apisix import Renderer
 from replicator.core.quantities import format_time
 from replicator.core.wipe_guard import Peak, judge, peak_after
 from replicator.errors import ArchiveDamaged, GatewayFailed, ReplicatorError, UsageError
 from replicator.flows.copy_told import CopyTold, Memory, Written
+from replicator.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

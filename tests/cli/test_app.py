@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from servers.command import replicator
 
-from replicator import __version__
 from replicator.cli.app import COMMANDS
+from replicator.version import __version__
 
 
 def test_without_a_command_the_help_is_shown_as_a_mistake() -> None:
