@@ -32,6 +32,7 @@ QUESTIONS = (
     "startup",
     "length",
     "history",
+    "rewriting",
     "memory",
     "storage",
     "requests",

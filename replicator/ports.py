@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from replicator.core.records import Record
+    from replicator.core.rewriting import Step
     from replicator.core.sealing import Reference, SealingKey
     from replicator.core.stamp import Unstamped
 
@@ -210,6 +211,20 @@ class Source(Protocol):
 
     def neighbour(self) -> bytes | None:
         """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""
+
+
+class Rewritable(Protocol):
+    """An etcd that is written to, in transactions that see nobody else's change overwritten."""
+
+    def transact(self, steps: Sequence[Step]) -> Sequence[bytes]:
+        """Do all *steps* in one transaction, if each key still is as it was seen; return those that aren't.
+
+        Nothing is done if there are any.
+
+        Raises:
+            SourceUnavailable: etcd doesn't answer, or refuses; whether it has done them isn't known then.
+        """
+        ...
 
 
 class ObjectStore(Protocol):

@@ -14,6 +14,7 @@ import grpc
 
 from replicator.adapters.etcd_connection import UNREACHABLE, Connection, EtcdOptions, translated
 from replicator.adapters.etcd_pages import PageSize
+from replicator.adapters.etcd_transaction import changed_since, guarded, unwritten
 from replicator.adapters.etcd_watch import Watch, answers_progress_truly
 from replicator.core.records import Record
 from replicator.errors import SourceUnavailable, UsageError
@@ -22,6 +23,7 @@ from replicator.ports import SourceStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from replicator.core.rewriting import Step
     from replicator.ports import Clock, Delivery
 
 __all__ = ["EtcdOptions", "EtcdSource", "end_of"]
@@ -162,6 +164,20 @@ class EtcdSource:
         watch = self._watch
         if watch is not None:
             watch.finish()
+
+    def transact(self, steps: Sequence[Step]) -> Sequence[bytes]:
+        """Do *steps* in one transaction, unless a key isn't as it was seen: see `Rewritable.transact`.
+
+        Raises:
+            SourceUnavailable: etcd doesn't answer, or refuses us.
+        """
+        connection = self._connected()
+        try:
+            with translated(connection.endpoint):
+                answer = connection.transact(_PAGE_PATIENCE_S, **guarded(steps))
+        except SourceUnavailable as error:
+            raise unwritten(error) from None
+        return [] if answer.succeeded else changed_since(steps, answer)
 
     def neighbour(self) -> bytes | None:
         """Return some key of this etcd, whatever its prefix, or None if there is none or we may not know."""

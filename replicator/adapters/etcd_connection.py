@@ -126,6 +126,15 @@ class Connection:
         answer = self._asked(lambda: stub.Txn(asked, timeout=patience_s, metadata=self._metadata))
         return [response.response_range for response in answer.responses]
 
+    def transact(self, patience_s: float, **request: Any) -> Any:
+        """Return etcd's answer to a transaction; *request* as in etcd's TxnRequest. It is sent once only.
+
+        Raises:
+            grpc.RpcError: The server doesn't answer, or refuses us.
+        """
+        stub, asked = self._client.kvstub, messages.TxnRequest(**request)
+        return self._asked(lambda: stub.Txn(asked, timeout=patience_s, metadata=self._metadata))
+
     def watch(self, requests: Iterator[Any]) -> Any:
         """Return the call of a watch stream that sends *requests*; it ends when the server has no leader."""
         return messages.WatchStub(self._client.channel).Watch(requests, metadata=self._metadata)

@@ -11,7 +11,7 @@ import msgspec
 
 from replicator.cli.stdout import answering
 from replicator.config import ArchiveUrl
-from replicator.config.values import parse_http_url
+from replicator.config.values import Endpoint, parse_endpoint, parse_http_url
 from replicator.core.quantities import parse_duration, parse_time
 from replicator.errors import UsageError
 from replicator.wiring import SystemClock
@@ -44,6 +44,10 @@ def _revision(text: str) -> int:
     return int(text)
 
 
+def _endpoints(text: str) -> tuple[Endpoint, ...]:
+    return tuple(parse_endpoint(word.strip()) for word in text.split(","))
+
+
 def _epoch(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,7}", text):
         raise UsageError(f'"{text}" is no epoch', hint="they count from 1; see `replicator list`")
@@ -54,6 +58,7 @@ TIME = _Parsed("time", _moment)
 REVISION = _Parsed("revision", _revision)
 EPOCH = _Parsed("epoch", _epoch)
 DURATION = _Parsed("duration", parse_duration)
+ENDPOINTS = _Parsed("endpoints", _endpoints)
 HTTP_URL = _Parsed("url", parse_http_url)
 
 archive_option = click.option(

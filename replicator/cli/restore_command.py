@@ -12,10 +12,19 @@ import click
 from replicator import wiring
 from replicator.cli.gateway import Given, asks_config
 from replicator.cli.gateway import options as gateway_options
-from replicator.cli.options import HTTP_URL, REVISION, TIME, archive_option, json_option, print_json
+from replicator.cli.options import (
+    ENDPOINTS,
+    HTTP_URL,
+    REVISION,
+    TIME,
+    archive_option,
+    json_option,
+    print_json,
+)
 from replicator.cli.push import key_of, push
 from replicator.cli.recorded_files import RecordedFiles, recorded_config, recorded_files
 from replicator.cli.restored import Answer, key_values, standalone_file
+from replicator.cli.rewriting import Consent, to_etcd
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.plan import AtRevision, AtTime, Latest
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
     from replicator.apisix.formats import Format, Style
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl, Settings
-    from replicator.config.values import HttpUrl
+    from replicator.config.values import Endpoint, HttpUrl
     from replicator.core.plan import Target
     from replicator.ports import ObjectStore
 
@@ -58,6 +67,10 @@ class Asked:
     report: Path | None
     push: HttpUrl | None
     push_key_file: Path | None
+    to_etcd: tuple[Endpoint, ...] | None
+    only: str | None
+    max_deletes: int
+    yes: bool
     dry_run: bool
     archive: ArchiveUrl | None
     instance: bool
@@ -84,11 +97,23 @@ class Asked:
         Raises:
             UsageError: It would go to two places at once, or nowhere.
         """
-        if self.push is None and (self.dry_run or self.push_key_file):
-            raise UsageError("--dry-run and --push-key-file go with --push", hint="replicator restore --help")
-        if self.push is not None and (self.output != "-" or self.format_ != "yaml"):
-            raise UsageError("--push goes without -o and --format", hint="restore twice, for two gateways")
-        if self.push is None and self.as_json and self.output == "-":
+        is_written = self.push is not None or self.to_etcd is not None
+        if not is_written and (self.dry_run or self.push_key_file):
+            raise UsageError(
+                "--dry-run goes with --push or --to-etcd, --push-key-file with --push",
+                hint="replicator restore --help",
+            )
+        if self.to_etcd is None and (self.only or self.yes or self.max_deletes):
+            raise UsageError(
+                "--only, --yes and --max-deletes go with --to-etcd", hint="replicator restore --help"
+            )
+        if is_written and (self.output != "-" or self.format_ != "yaml"):
+            raise UsageError(
+                "--push and --to-etcd go without -o and --format", hint="restore twice, for two places"
+            )
+        if self.push is not None and self.to_etcd is not None:
+            raise UsageError("--push and --to-etcd are two places", hint="restore twice")
+        if not is_written and self.as_json and self.output == "-":
             raise UsageError(
                 "--json and the file can't both go to stdout", hint="say where the file goes: -o FILE"
             )
@@ -166,7 +191,28 @@ class Asked:
     metavar="FILE",
     help="The Admin API's key; default: agent.push_key.",
 )
-@click.option("--dry-run", is_flag=True, help="With --push: ask the gateway what it has, and push nothing.")
+@click.option(
+    "--to-etcd",
+    type=ENDPOINTS,
+    metavar="ENDPOINTS",
+    help="Write it into the etcd with these endpoints (comma-separated), after showing the plan; credentials "
+    "and TLS as the settings say.",
+)
+@click.option("--only", metavar="TYPE[/ID]", help="With --to-etcd: only this, or all of this type.")
+@click.option(
+    "--max-deletes",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="With --to-etcd: how many keys it may delete.",
+)
+@click.option("--yes", is_flag=True, help="With --to-etcd: don't ask.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="With --push or --to-etcd: show what would change, and write nothing.",
+)
 @click.option("--report", type=_FILE, metavar="FILE", help="What the file can't say, as JSON.")
 @archive_option
 @click.option(
@@ -184,6 +230,7 @@ def command(shared: Shared, /, **words: Any) -> None:
       replicator restore --at -15m --style block | less
       replicator restore --latest --archive s3://bucket/path --keyring keys.yaml -o apisix.yaml
       replicator restore --at -15m --push http://127.0.0.1:9180 --push-key-file admin.key
+      replicator -c replicator.yaml restore --latest --to-etcd http://127.0.0.1:2379
       replicator -c replicator.yaml restore --instance --at -1h -o config.yaml
     """  # noqa: D301 (click wants the character itself)
     asked = Asked(**words)
@@ -195,6 +242,12 @@ def command(shared: Shared, /, **words: Any) -> None:
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
     gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
     restored = restore(store, target, allow_gap=asked.allow_gap)
+    if asked.to_etcd is not None:
+        consent = Consent(asked.dry_run, asked.yes, asked.max_deletes)
+        written = to_etcd(settings, restored, asked.to_etcd, asked.only, consent)
+        if asked.as_json:
+            print_json(written)
+        return
     if asked.format_ == "kv":
         answer = key_values(restored)
     elif holds_files(restored.archive):
