@@ -29,6 +29,7 @@ COMMANDS = {
     "show": "one resource at a moment",
     "diff": "what differs between two moments, or a moment and etcd now",
     "blame": "each field of a resource: since when, by which revision",
+    "bisect": "which change broke it, by a probe of your own",
     "rollback": "write one resource's old value into etcd, guarded by what it holds",
     "status": "position, lag and watermark",
     "gap": "what nobody recorded, and that somebody has looked at it",
