@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
     from replicator.adapters.admin_api import AdminApi
     from replicator.adapters.etcd import EtcdSource
-    from replicator.adapters.etcd_server import EtcdServer
-    from replicator.adapters.etcd_writer import EtcdWriter
     from replicator.adapters.kms import KmsOptions
-    from replicator.adapters.recorder import Recorder
     from replicator.adapters.retrying import Retrying
     from replicator.config import ArchiveUrl, Etcd, Secret, Settings
     from replicator.flows.capture import Capture
@@ -36,15 +33,14 @@ __all__ = [
     "admin_api",
     "archive_of",
     "capture",
-    "etcd_writer",
     "exposures",
     "metrics",
-    "recorder",
+    "parquet",
+    "plain_store",
     "sealed",
     "source",
     "spool_trial",
     "store",
-    "throwaway_etcd",
     "write_file",
 ]
 
@@ -73,11 +69,15 @@ def store(settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
     Raises:
         UsageError: No archive is named, or the key file can't be read.
     """
-    url = archive_of(settings)
+    return sealed(plain_store(archive_of(settings), settings, retrying), settings, retrying)
+
+
+def plain_store(url: ArchiveUrl, settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
+    """Return the store at *url*, which is reached as *settings* say; its objects are as they are."""
     if not url.bucket:
         from replicator.adapters.directory import DirectoryStore
 
-        return sealed(DirectoryStore(Path(url.path)), settings, retrying)
+        return DirectoryStore(Path(url.path))
     from replicator.adapters.s3 import S3Options, S3Store
 
     s3 = settings.s3
@@ -89,7 +89,7 @@ def store(settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
         secret_key=_revealed(s3.secret_key),
         sse_kms_key_id=s3.sse_kms_key_id,
     )
-    return sealed(S3Store(url.bucket, url.path, options, retrying or _impatient()), settings, retrying)
+    return S3Store(url.bucket, url.path, options, retrying or _impatient())
 
 
 def sealed(inner: ObjectStore, settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
@@ -147,6 +147,17 @@ def _impatient() -> Retrying:
     from replicator.adapters.retrying import Retrying
 
     return Retrying(total_seconds=_COMMAND_PATIENCE_S)
+
+
+def parquet() -> Callable[..., bytes]:
+    """Return what packs rows into a Parquet file.
+
+    Raises:
+        UsageError: pyarrow isn't installed.
+    """
+    from replicator.adapters.parquet import pack
+
+    return pack
 
 
 def source(etcd: Etcd) -> EtcdSource:
@@ -298,28 +309,3 @@ def spool_trial(settings: Settings) -> Callable[[str | None], Waiting] | None:
 
     spool = settings.capture.spool
     return partial(try_spool, Path(spool)) if spool else None
-
-
-def throwaway_etcd(folder: Path) -> EtcdServer:
-    """Return an etcd of our own, on loopback and in *folder*; it is not started yet.
-
-    Raises:
-        UsageError: No etcd is installed.
-    """
-    from replicator.adapters.etcd_server import EtcdServer, find_etcd
-
-    return EtcdServer(folder, find_etcd())
-
-
-def etcd_writer(endpoint: str) -> EtcdWriter:
-    """Return what writes to the throw-away etcd at *endpoint*."""
-    from replicator.adapters.etcd_writer import EtcdWriter
-
-    return EtcdWriter(endpoint)
-
-
-def recorder(settings: Path, log: Path) -> Recorder:
-    """Return a `replicator run` with the file *settings*, which logs to *log*; it is not started yet."""
-    from replicator.adapters.recorder import Recorder
-
-    return Recorder(settings, log)

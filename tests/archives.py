@@ -20,6 +20,7 @@ from replicator.core import documents, names
 from replicator.core.documents import Archive, Checkpoint
 from replicator.core.records import Batch
 from replicator.core.state import State
+from replicator.errors import ObjectMissing
 from replicator.flows.link import Link
 from replicator.flows.open_epoch import Base, open_epoch
 from replicator.flows.persist import Persistence
@@ -145,7 +146,10 @@ class Scribe:
             writer=self.writer,
             written_at=self._clock.now(),
         )
-        held = self.store.objects.get(names.CHECKPOINT)
+        try:
+            held = self.store.get(names.CHECKPOINT)
+        except ObjectMissing:
+            held = None
         self.store.replace(names.CHECKPOINT, held, documents.encode(checkpoint))
 
 

@@ -7,13 +7,13 @@ import re
 from replicator.core.limits import DOCUMENT_BYTES
 from replicator.errors import ArchiveDamaged
 
-_PART = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,199}")
+_PART = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@=._-]{0,199}")
 
 
 def is_name_part(part: str) -> bool:
     """Tell whether *part* may stand between two slashes of a name.
 
-    Letters, digits, ``@ . _ -``, at most 200 of them, and no leading dot. So no part is empty, ``.``, ``..``
+    Letters, digits, ``@ . _ = -``, at most 200 of them, and no leading dot. So no part is empty, ``.``, ``..``
     or hidden, a file system can hold each of them, and the order of strings is the order of their bytes.
     """
     return _PART.fullmatch(part) is not None

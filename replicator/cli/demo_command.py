@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replicator import wiring
+from replicator import wiring, wiring_demo
 from replicator.apisix import Options
 from replicator.cli.demo_document import Demo, Difference, MomentLine
 from replicator.cli.demo_screen import Screen
@@ -96,14 +96,14 @@ def _perform(folder: Path, screen: Screen) -> Demo:
 @contextmanager
 def _stage(folder: Path, archive: ArchiveUrl, screen: Screen) -> Iterator[Stage]:
     """Run etcd and the recorder while the stage is open."""
-    etcd = wiring.throwaway_etcd(folder / "etcd")
+    etcd = wiring_demo.throwaway_etcd(folder / "etcd")
     settings = folder / "replicator.yaml"
-    recorder = wiring.recorder(settings, folder / "run.log")
+    recorder = wiring_demo.recorder(settings, folder / "run.log")
     screen.opening(folder)
     with _running(etcd):
         settings.write_text(_SETTINGS.format(endpoint=etcd.endpoint, prefix=PREFIX, archive=archive))
         with _running(recorder):
-            keys, store = wiring.etcd_writer(etcd.endpoint), wiring.store(Settings(archive=archive))
+            keys, store = wiring_demo.etcd_writer(etcd.endpoint), wiring.store(Settings(archive=archive))
             yield Stage(wiring.SystemClock(), screen, keys, recorder, store)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -60,6 +61,15 @@ EPOCH = _Parsed("epoch", _epoch)
 DURATION = _Parsed("duration", parse_duration)
 ENDPOINTS = _Parsed("endpoints", _endpoints)
 HTTP_URL = _Parsed("url", parse_http_url)
+
+
+def _place(text: str) -> ArchiveUrl:
+    if "://" in text:
+        return ArchiveUrl.parse(text)
+    return ArchiveUrl.parse(f"file://{Path(text).absolute()}")
+
+
+place_type = _Parsed("place", _place)
 
 archive_option = click.option(
     "--archive",
