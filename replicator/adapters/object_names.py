@@ -13,8 +13,8 @@ _PART = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@=._-]{0,199}")
 def is_name_part(part: str) -> bool:
     """Tell whether *part* may stand between two slashes of a name.
 
-    Letters, digits, ``@ . _ = -``, at most 200 of them, and no leading dot. So no part is empty, ``.``, ``..``
-    or hidden, a file system can hold each of them, and the order of strings is the order of their bytes.
+    Letters, digits, ``@ . _ = -``, at most 200 of them, and no leading dot. So no part is empty, ``.``,
+    ``..`` or hidden, a file system can hold each, and the order of strings is the order of their bytes.
     """
     return _PART.fullmatch(part) is not None
 

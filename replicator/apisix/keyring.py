@@ -1,4 +1,4 @@
-"""Decrypt the plugin fields that a gateway stores encrypted in etcd.
+"""Decrypt the plugin fields that a gateway stores encrypted in etcd, and encrypt them as it does.
 
 A field is the base64 of AES-CBC with PKCS#7 padding; key and initialisation vector are the same
 (a 32-byte key gives its first 16 bytes as the vector). No mark tells an encrypted text from a plain one:
@@ -28,7 +28,8 @@ class Keyring:
     """The keys of one gateway, in the order in which it tries them. An empty one opens nothing."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        self._ciphers = [_Cipher(key) for key in keys]
+        self._keys = list(keys)
+        self._ciphers = [_Cipher(key) for key in self._keys]
 
     def __bool__(self) -> bool:
         return bool(self._ciphers)
@@ -44,6 +45,16 @@ class Keyring:
                 if plain is not None:
                     return plain.decode("utf-8", "surrogateescape")
         return text
+
+    def encrypt(self, text: str) -> str:
+        """Return *text* as a gateway stores it: encrypted with the first key; itself, if there is none."""
+        if not self._keys:
+            return text
+        key, plain = self._keys[0], text.encode("utf-8", "surrogateescape")
+        padding = BLOCK_BYTES - len(plain) % BLOCK_BYTES
+        cipher = Cipher(algorithms.AES(key), modes.CBC(key[:BLOCK_BYTES])).encryptor()
+        data = cipher.update(plain + bytes([padding]) * padding) + cipher.finalize()
+        return binascii.b2a_base64(data, newline=False).decode()
 
 
 class Opener:

@@ -34,6 +34,7 @@ COMMANDS = {
     "status": "position, lag and watermark",
     "gap": "what nobody recorded, and that somebody has looked at it",
     "verify": "the archive against itself, against etcd, by rehearsal",
+    "import": "a standalone file into etcd, as the Admin API would store it",
     "export": "the history as Parquet files, for DuckDB, Athena, Trino, Spark",
     "point": "named points, which retention keeps: add, list, rm",
     "compact": "merge small segments into large objects",

@@ -42,17 +42,25 @@ class Rollback:
 
 
 def plan_rewriting(
-    live: State, wanted: Mapping[bytes, bytes], selection: Selection, prefix: str
+    live: State,
+    wanted: Mapping[bytes, bytes],
+    selection: Selection,
+    prefix: str,
+    *,
+    keeps_others: bool = False,
 ) -> Rewriting:
     """Return the plan after which etcd holds *wanted*, as far as *selection* goes.
 
-    Keys that tell that a gateway is alive, and keys on a lease, are left as they are.
+    Keys that tell that a gateway is alive, and keys on a lease, are left as they are; where *keeps_others*,
+    so is what isn't in *wanted*.
     """
     root = prefix.encode()
     concerned = {key for key in wanted if selection.holds(key) and not is_heartbeat(key, root)}
     for key, record in live.items():
-        if selection.holds(key) and not is_heartbeat(key, root):
-            concerned.discard(key) if record.lease else concerned.add(key)
+        if record.lease:
+            concerned.discard(key)
+        elif selection.holds(key) and not is_heartbeat(key, root) and not keeps_others:
+            concerned.add(key)
     return plan(live, wanted, concerned, lambda key: rank(key, root))
 
 
