@@ -16,6 +16,7 @@ from replicator.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from replicator.apisix.adc import AdcConfiguration
     from replicator.apisix.options import Options
 
     Sections: TypeAlias = Mapping[str, Sequence[bytes]]
@@ -118,6 +119,23 @@ class YamlBlockForm(YamlFlowForm):
     def plain_entry(self, text: bytes) -> bytes | None:  # noqa: ARG002
         """Return None: to be laid out, an item must be decoded."""
         return None
+
+
+def adc_chunks(
+    configuration: AdcConfiguration, style: Style, comment_lines: Iterable[str]
+) -> Iterator[bytes]:
+    """Yield ADC's file: YAML, in which every text is quoted, so that any parser takes it for one."""
+    form = (YamlBlockForm if style == "block" else YamlFlowForm)(raw_text=True)
+    for line in comment_lines:
+        yield comment(line)
+    for name, items in configuration.lists.items():
+        if items:
+            yield f"{name}:\n".encode()
+            yield b"".join(b"- " + form.entry(item) + b"\n" for item in items)
+    for name, item in configuration.maps.items():
+        yield f"{name}:\n  ".encode() + YamlFlowForm(raw_text=True).entry(item) + b"\n"
+    if not any((*configuration.lists.values(), *configuration.maps.values())):
+        yield b"{}\n"
 
 
 class JsonForm:

@@ -57,7 +57,7 @@ class Asked:
     point: str | None
     exclusive: bool
     output: str
-    format_: Format | Literal["kv"]
+    format_: Format | Literal["kv", "adc"]
     style: Style
     apisix_version: str | None
     keyring: Path | None
@@ -149,10 +149,11 @@ class Asked:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["yaml", "json", "kv"]),
+    type=click.Choice(["yaml", "json", "kv", "adc"]),
     default="yaml",
     show_default=True,
-    help="apisix.yaml, apisix.json (config_provider: json), or etcd's key/values, a JSON line each.",
+    help="apisix.yaml, apisix.json (config_provider: json), etcd's key/values (a JSON line each), or ADC's "
+    "YAML.",
 )
 @click.option(
     "--style",

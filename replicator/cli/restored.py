@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from replicator.apisix import Inexact, Refusal, Report, Stripped, render
+from replicator.apisix.adc import to_adc
+from replicator.apisix.formats import adc_chunks
 from replicator.core.quantities import format_time, human_duration
 from replicator.version import __version__
 
@@ -98,15 +100,19 @@ def key_values(restored: Restored) -> Answer:
     return Answer(told_of(restored, Report()), (_line(key, record) for key, record in restored.state.items()))
 
 
-def standalone_file(restored: Restored, options: Options, format_: Format, style: Style) -> Answer:
-    """Return the state as the gateway's file.
+def standalone_file(
+    restored: Restored, options: Options, format_: Format | Literal["adc"], style: Style
+) -> Answer:
+    """Return the state as the gateway's file, or as ADC's.
 
     Args:
         restored: The state.
         options: What is known of the gateway.
-        format_: ``yaml`` or ``json``.
+        format_: ``yaml``, ``json`` or ``adc``.
         style: ``flow`` or ``block``.
     """
+    if format_ == "adc":
+        return _adc_file(restored, options, style)
     items = ((key, record.value) for key, record in restored.state.items())
     rendering = render(items, options, format_, style)
     told = told_of(restored, rendering.report)
@@ -116,6 +122,37 @@ def standalone_file(restored: Restored, options: Options, format_: Format, style
         f"state_digest {told.state_digest}",
     ]
     return Answer(told, rendering.chunks(about))
+
+
+def _adc_file(restored: Restored, options: Options, style: Style) -> Answer:
+    """Return ADC's file: what it can't say is told as refused, what it says otherwise as inexact."""
+    items = ((key, record.value) for key, record in restored.state.items())
+    rendering = render(items, options, "api")
+    made = to_adc(msgspec.json.decode(b"".join(rendering.chunks())))
+    prefix = options.prefix.decode()
+    report = rendering.report
+    refused = tuple(
+        Refusal(_key(prefix, name), why, held_by_gateway=True) for name, why in made.left_out.items()
+    )
+    inexact = tuple(
+        Inexact(_key(prefix, name), "; ".join(whys)) for name, whys in made.inexact.items() if whys
+    )
+    told = told_of(
+        restored,
+        msgspec.structs.replace(
+            report, refused=(*report.refused, *refused), inexact=(*report.inexact, *inexact)
+        ),
+    )
+    about = [
+        f"Made by replicator {__version__} from archive {told.archive_id}, for ADC.",
+        *Answer(told, ()).words(),
+    ]
+    return Answer(told, adc_chunks(made, style, about))
+
+
+def _key(prefix: str, name: tuple[str, str]) -> str:
+    section, id_ = name
+    return f"{prefix}/{section}/{id_}" if id_ else f"{prefix}/{section}"
 
 
 def told_of(restored: Restored, report: Report) -> Told:

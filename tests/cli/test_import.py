@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from etcd_oracle import held
 from servers.command import called, running
 from servers.etcd_json import EtcdJson
@@ -120,3 +121,16 @@ def test_what_is_no_such_file_is_told(
     answer = called("-c", settings(), "import", "-f", path, "--yes")
     assert (answer.code, answer.out) == (2, b"")
     assert message in answer.err
+
+
+def test_adcs_file_has_secrets_open_and_tells_what_it_leaves_out(story, tmp_path: Path) -> None:
+    file, report = tmp_path / "adc.yaml", tmp_path / "report.json"
+    words = ("restore", "--latest", "--archive", story.url, "--format", "adc", "-o", file, "--report", report)
+    assert called(*words).code == 0
+    document = yaml.safe_load(file.read_bytes())
+    assert [one["plugins"] for one in document["consumers"]] == [{"key-auth": {"key": "jacks-key"}}]
+    assert file.stat().st_mode & 0o777 == 0o600
+    told = json.loads(report.read_bytes())
+    assert "no service or route uses it" in " ".join(one["reason"] for one in told["refused"])
+    assert any("it has no service" in one["why"] for one in told["inexact"])
+    assert called(*words, "--strict").code == 7
