@@ -20,7 +20,6 @@ from replicator.core import documents, names
 from replicator.core.documents import Archive, Checkpoint
 from replicator.core.records import Batch
 from replicator.core.state import State
-from replicator.errors import ObjectMissing
 from replicator.flows.link import Link
 from replicator.flows.open_epoch import Base, open_epoch
 from replicator.flows.persist import Persistence
@@ -100,6 +99,7 @@ class Scribe:
         """Found the archive."""
         archive = Archive(format=1, archive_id=self.archive_id, prefix=PREFIX, created_at=START)
         self.store.create(names.ARCHIVE, documents.encode(archive))
+        self._checkpoint: bytes | None = None
         self._clock = SteppedClock()
         self._log, _ = quiet_log()
         link = link_of(self.store, self._clock, self._log, self.writer)
@@ -146,11 +146,8 @@ class Scribe:
             writer=self.writer,
             written_at=self._clock.now(),
         )
-        try:
-            held = self.store.get(names.CHECKPOINT)
-        except ObjectMissing:
-            held = None
-        self.store.replace(names.CHECKPOINT, held, documents.encode(checkpoint))
+        held, self._checkpoint = self._checkpoint, documents.encode(checkpoint)
+        self.store.replace(names.CHECKPOINT, held, self._checkpoint)
 
 
 pauses = st.sampled_from([TICK, timedelta(seconds=0.5), timedelta(seconds=3)])

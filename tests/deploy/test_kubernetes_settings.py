@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import yaml
 from kustomize import build, containers
 from manifests import DEPLOY, all_of, container_of, file_at, named, pods, settings_of, variables, volume_at
-from servers.etcd import ROOT
 from servers.gateway_config import read_node
 
 from replicator.apisix.gateway_config import standalone_config
 from replicator.core.quantities import parse_size
+from replicator.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,11 +102,10 @@ def test_the_gateways_config_can_be_turned(manifests: list[Manifest], tmp_path: 
 
 
 def test_images_are_of_this_version(manifests: list[Manifest], tmp_path: Path) -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     settings = settings_of("gateway", manifests, tmp_path)
     images = {one["image"].split("/")[-1] for one in containers(manifests)}
 
-    assert images == {f"replicator:{version}", f"apisix:{settings.apisix.version}.0-debian"}
+    assert images == {f"replicator:{__version__}", f"apisix:{settings.apisix.version}.0-debian"}
 
 
 def test_with_keys_each_container_has_those_of_its_secret(tmp_path: Path) -> None:
