@@ -29,6 +29,7 @@ test: lint
 	@.venv/bin/python tools/fetch etcd >/dev/null
 	@.venv/bin/python tools/fetch faketime >/dev/null
 	@.venv/bin/python tools/fetch lua >/dev/null
+	@.venv/bin/python tools/fetch prometheus >/dev/null
 	.venv/bin/python -m pytest -n 2
 
 e2e: .venv/dev

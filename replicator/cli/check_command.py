@@ -16,6 +16,7 @@ from replicator.cli.options import archive_option, json_option, print_json
 from replicator.cli.recorded_files import recorded_config
 from replicator.cli.stdout import answering
 from replicator.cli.words import printable, say
+from replicator.errors import ReplicatorError
 from replicator.flows.check import Place, check
 from replicator.flows.check_gateway import check_gateway
 from replicator.flows.check_instance import check_files, check_keyring
@@ -32,19 +33,28 @@ if TYPE_CHECKING:
     from replicator.flows.check import Finding
 
 
+_CRITICAL, _UNKNOWN = 2, 3
+
+
 @click.command("check")
+@click.option(
+    "--nagios", is_flag=True, help="One line, and the exit code, as Nagios' and Icinga's plugins have them."
+)
 @archive_option
 @json_option
 @click.pass_obj
-def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int:
+def command(shared: Shared, *, archive: ArchiveUrl | None, nagios: bool, as_json: bool) -> int:
     """Try all that `run` needs: read etcd; write, swap, read and delete an object in the store; the spool.
 
     The same for the files of the instance configuration and their archive; and whether the gateway's keyring
     opens what the archive holds encrypted. Where `agent.reload` is set, also what `agent` needs: its home and
     the gateway's config.yaml.
 
-    The exit code is that of the first thing that failed.
+    The exit code is that of the first thing that failed; with --nagios 0 (OK), 2 (CRITICAL), or 3 (UNKNOWN: a
+    setting is wrong).
     """
+    if nagios:
+        return _nagios(shared, archive)
     settings = shared.settings(archive)
     findings = []
     for finding in _found(settings):
@@ -56,6 +66,27 @@ def command(shared: Shared, *, archive: ArchiveUrl | None, as_json: bool) -> int
         print_json([_document(finding) for finding in findings])
     failures = [finding.failure for finding in findings if finding.failure]
     return failures[0].exit_code if failures else 0
+
+
+def _nagios(shared: Shared, archive: ArchiveUrl | None) -> int:
+    """Print one line with how long it took; return the code of Nagios' plugin interface."""
+    started_s = wiring.SystemClock().monotonic()
+    try:
+        findings = list(_found(shared.settings(archive)))
+    except ReplicatorError as error:
+        with answering():
+            say(f"REPLICATOR UNKNOWN - {error}")
+        return _UNKNOWN
+    failed = [finding for finding in findings if finding.failure]
+    words = (
+        "; ".join(f"{finding.what}: {finding.said}" for finding in failed) or f"{len(findings)} things tried"
+    )
+    took_s = wiring.SystemClock().monotonic() - started_s
+    with answering():
+        numbers = f"time={took_s:.3f}s failed={len(failed)};;0 tried={len(findings)}"
+        # A bar parts the words from the numbers, and no word may have one.
+        say(f"REPLICATOR {'CRITICAL' if failed else 'OK'} - {words.replace('|', '/')} | {numbers}")
+    return _CRITICAL if failed else 0
 
 
 def _found(settings: Settings) -> Iterator[Finding]:

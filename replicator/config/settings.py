@@ -180,8 +180,8 @@ class Metrics(Struct, frozen=True, kw_only=True):
 
     listen: Annotated[
         Listen | None,
-        "Address at which `/metrics` and `/healthz` are served, such as `127.0.0.1:9465`; port 0 takes any "
-        "that is free. Whoever reaches it may read. Left out: nowhere.",
+        "Address at which `/metrics`, `/healthz` and `/readyz` are served, such as `127.0.0.1:9465`; port 0 "
+        "takes any that is free. Whoever reaches it may read. Left out: nowhere.",
     ] = None
 
 

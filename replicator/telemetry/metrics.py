@@ -115,8 +115,17 @@ _PREAMBLE: Final = """\
 <!-- Written by `python -m replicator.telemetry.metrics`; edit replicator/telemetry/metrics.py. -->
 
 `replicator run` and `replicator agent` serve them for Prometheus at `http://<metrics.listen>/metrics`, if
-[`metrics.listen`](configuration.md#metrics) is set; `/healthz` answers `ok` while the process lives. Whoever
-reaches the address may read them: they hold numbers and the archive's URL, never a key or a value.
+[`metrics.listen`](configuration.md#metrics) is set. Whoever reaches the address may read them: they hold
+numbers and the archive's URL, never a key or a value.
+
+| path | answers |
+|---|---|
+| `/metrics` | the metrics |
+| `/healthz` | 200 while the process lives |
+| `/readyz` | 200 while each archive is looked after, else 503; a line for each says how |
+
+An archive is looked after while this process writes it and has heard of etcd within 15 minutes, stands by for
+it, or follows it as an agent.
 
 A gauge appears once it is known: there is no `restorable_revision` before something was read back. Counters
 begin at 0 with the process.
@@ -125,19 +134,10 @@ begin at 0 with the process.
 _ALERTS: Final = """\
 ## What to watch
 
-| alarm | when |
-|---|---|
-| Recording, but is it restorable? | `time() - replicator_restorable_time_seconds > 300` |
-| A stored object is damaged | `increase(replicator_readback_failures_total[1h]) > 0` |
-| A rehearsed restore failed | `replicator_last_drill_success == 0` |
-| Nobody writes | `max by (archive) (replicator_is_writer) == 0` |
-| The store is away | `replicator_spool_segments > 10` |
-| A gateway runs without its control plane | `replicator_agent_standalone == 1` |
-| An agent could not turn its gateway | `replicator_agent_troubled == 1` |
-| A gateway's file is old | `replicator_agent_configuration_age_seconds > 600` |
-| Changes were missed | `replicator_unacknowledged_gaps > 0` |
-
-[Verification](verification.md) says what is behind the first three.
+Alert rules for Prometheus are in [`deploy/monitoring/alerts.yaml`](../deploy/monitoring/alerts.yaml); the
+[runbook](runbook.md) says of each what it means and what to do. The one that counts most is
+`replicator_restorable_time_seconds`: recorded is not restorable, and this is what was read back.
+[Verification](verification.md) says what is behind it.
 """
 
 

@@ -90,3 +90,34 @@ def test_an_address_that_is_taken_or_nobodys_is_told() -> None:
         serve(Registry(), "192.0.2.1", 0)
     with pytest.raises(UsageError, match="can't listen on"):
         serve(Registry(), "no-such-host.invalid", 0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_ready", "words"),
+    [
+        ({}, False, "a: not begun"),
+        ({"is_writer": 1}, False, "a: not begun"),
+        ({"is_writer": 0}, True, "a: standing by"),
+        ({"is_writer": 1, "watermark_time_seconds": 990}, True, "a: writing, known until 10 s ago"),
+        ({"is_writer": 1, "watermark_time_seconds": 99}, False, "a: writing, known until 901 s ago"),
+        ({"agent_standalone": 1}, True, "a: the agent is at work"),
+    ],
+)
+def test_who_is_ready(numbers: dict[str, float], *, is_ready: bool, words: str) -> None:
+    registry = Registry()
+    for archive, held in (("a", numbers), ("b", {"is_writer": 0})):
+        meter = registry.meter(archive)
+        for name, value in held.items():
+            meter.set(name, value)
+    assert registry.readiness(1000) == (is_ready, f"{words}\nb: standing by\n")
+
+
+def test_who_is_not_ready_is_told_with_503(served: Any) -> None:
+    registry, address = served
+    meter = registry.meter("a")
+    with pytest.raises(HTTPError, match="503") as raised:
+        urlopen(f"http://{address}/readyz", timeout=10)
+    assert raised.value.read() == b"a: not begun\n"
+    meter.set("is_writer", 0)
+    with urlopen(f"http://{address}/readyz", timeout=10) as answer:
+        assert answer.read() == b"a: standing by\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +61,22 @@ def test_check_finds_what_run_would_stumble_over(story: Story, settings: Callabl
     assert [what for what, entry in entries.items() if not entry["ok"]] == ["prefix", "archive"]
     assert "but others" in entries["prefix"]["said"]
     assert entries["archive"]["hint"] == "give each prefix an archive of its own"
+
+
+def test_check_speaks_as_nagios_wants_it(settings: Callable[..., Path]) -> None:
+    well = called("-c", settings(), "check", "--nagios")
+    assert well.code == 0
+    assert re.fullmatch(
+        rb"REPLICATOR OK - \d+ things tried \| time=[\d.]+s failed=0;;0 tried=\d+\n", well.out
+    )
+    broken = called("-c", settings(archive="file:///dev/null/archive"), "check", "--nagios")
+    assert broken.code == 2
+    assert broken.out.startswith(b"REPLICATOR CRITICAL - ")
+    assert broken.out.count(b"|") == 1
+    assert b" failed=" in broken.out
+    unknown = called("-c", settings(nothing={}), "check", "--nagios")
+    assert (unknown.code, unknown.out.count(b"\n")) == (3, 1)
+    assert unknown.out.startswith(b"REPLICATOR UNKNOWN - ")
 
 
 def test_check_does_not_look_for_an_archive_in_a_store_that_fails(settings: Callable[..., Path]) -> None:

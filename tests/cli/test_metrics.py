@@ -44,6 +44,8 @@ def test_two_sources_are_scraped_at_one_address(
             assert found["etcd_head_revision"] >= revision
         with urlopen(f"http://{address}/healthz", timeout=10) as answer:
             assert answer.status == 200
+        with urlopen(f"http://{address}/readyz", timeout=10) as answer:
+            assert answer.read().count(b": writing, known until ") == 2
         assert recorder.stop() == 0
 
 

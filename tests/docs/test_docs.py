@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "compose/README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "compose/README.md", *(ROOT / "docs").rglob("*.md")])
 NEVER = parse_time("2026-11-23T09:00:00Z", datetime.fromisoformat("2026-11-23T09:00:00Z"))
 
 
@@ -97,6 +97,14 @@ def test_each_command_line_of_a_page_can_be_given(page: Path) -> None:
         command = program.get_command(context, words[place])
         assert command is not None
         command.make_context(words[place], words[place + 1 :], parent=context)
+
+
+def test_the_readme_in_chinese_has_the_same_commands() -> None:
+    english, chinese = (
+        re.findall(r"```\w+\n.*?```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+        for name in ("README.md", "README.zh-CN.md")
+    )
+    assert chinese == english
 
 
 def test_the_pages_have_command_lines() -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from guides.undo_a_mistake import page
+import pytest
+from guides import quick_start, undo_a_mistake
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+GUIDES = Path(__file__).parents[2] / "docs/guides"
 
 
-def test_undoing_a_mistake_goes_as_the_guide_says() -> None:
-    held = (Path(__file__).parents[2] / "docs/guides/undo-a-mistake.md").read_text(encoding="utf-8")
-    assert page() == held
+@pytest.mark.parametrize(
+    ("name", "module"), [("quick-start.md", quick_start), ("undo-a-mistake.md", undo_a_mistake)]
+)
+def test_it_goes_as_the_guide_says(name: str, module: ModuleType) -> None:
+    assert module.page() == (GUIDES / name).read_text(encoding="utf-8")

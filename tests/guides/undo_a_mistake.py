@@ -8,25 +8,16 @@ From the project's root:
 from __future__ import annotations
 
 import json
-import re
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from servers.command import replicator, running
+from guides.telling import told, with_own_times
+from servers.command import running
 from servers.etcd import Etcd
 from servers.etcd_json import EtcdJson
 
 from replicator.adapters.etcd_server import find_etcd
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-_BEGAN = datetime(2026, 11, 23, 2, 40, tzinfo=UTC)  # what the page has in the place of real times
-_EACH = timedelta(minutes=4, seconds=7)
 
 _ROUTE = {
     "uri": "/checkout",
@@ -119,45 +110,23 @@ def page() -> str:
             for resource, document in _BAD:
                 put(resource, document)
 
-            def told(*words: str) -> str:
-                answer = replicator("-c", settings, *words)
-                said = (
-                    answer.out.decode() + answer.err
-                    if words[0] == "show"
-                    else answer.err + answer.out.decode()
-                )
-                return f"```console\n$ replicator -c replicator.yaml {' '.join(words)}\n{said}```"
-
             answers = {
-                "history": told("history"),
-                "show": told("show", "routes/checkout", "--at", str(good)),
-                "blame": told("blame", "routes/checkout"),
-                "plan": told("rollback", "routes/checkout", "--to", str(good), "--dry-run"),
-                "rollback": told("rollback", "routes/checkout", "--to", str(good), "--yes"),
+                "history": told(settings, "history"),
+                "show": told(settings, "show", "routes/checkout", "--at", str(good), answer_first=True),
+                "blame": told(settings, "blame", "routes/checkout"),
+                "plan": told(settings, "rollback", "routes/checkout", "--to", str(good), "--dry-run"),
+                "rollback": told(settings, "rollback", "routes/checkout", "--to", str(good), "--yes"),
             }
             recorder.stores(good + len(_BAD) + 1)
             answers |= {
-                "check": told("diff", str(good), "live", "--only", "routes/checkout", "--exit-code"),
-                "rest": told("diff", str(good), "live"),
-                "after": told("history", "routes/checkout"),
+                "check": told(
+                    settings, "diff", str(good), "live", "--only", "routes/checkout", "--exit-code"
+                ),
+                "rest": told(settings, "diff", str(good), "live"),
+                "after": told(settings, "history", "routes/checkout"),
             }
             assert recorder.stop() == 0
-    return _with_own_times(_TEXT.format(**answers))
-
-
-def _with_own_times(text: str) -> str:
-    """Return *text* with times of the page's own for those of today, in the same order."""
-    moments = sorted(set(_TIME.findall(text)))
-    for moment, own in zip(moments, _own_times(), strict=False):
-        text = text.replace(moment, own)
-    return text
-
-
-def _own_times() -> Iterator[str]:
-    moment = _BEGAN
-    while True:
-        yield moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        moment += _EACH
+    return with_own_times(_TEXT.format(**answers))
 
 
 if __name__ == "__main__":
