@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from replicator.core import lines
-from replicator.core.frame import DAMAGE_HINT, digest_of
+from replicator.core.frame import DAMAGE_HINT, digest_of, unpack
+from replicator.core.limits import SEGMENT_BYTES, UNREADABLE
 from replicator.core.merged import CLOSING, Closing, MergedFooter, MergedHeader
 from replicator.core.names import LogName
 from replicator.core.objects import Header, SegmentFooter, SnapshotFooter, Text, batches_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 # The key stands before it, and a quote within a key is escaped; the value, which may have anything, behind.
 _REVISION = re.compile(rb'"mod_revision":(\d+)')
+
+
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,9 @@ class Selection:
         """Tell whether *key* is one of them."""
         return key == self.key if self.is_whole else key.startswith(self.key)
 
-    def find(self, block: bytes, start: int) -> int:
-        """Return where, from *start*, one of them may be named first in *block*; -1 if nowhere."""
-        found = [place for needle in self._needles if (place := block.find(needle, start)) >= 0]
+    def find(self, text: bytes, begin: int, end: int) -> int:
+        """Return where one of them may be named first in *text* from *begin* to *end*; -1 if nowhere."""
+        found = [place for needle in self._needles if (place := text.find(needle, begin, end)) >= 0]
         return min(found, default=-1)
 
 
@@ -93,26 +97,37 @@ def scan_piece(body: bytes, name: PieceName, selection: Selection, archive_id: s
     Raises:
         ArchiveDamaged: These aren't the bytes that were written, or not under this name.
     """
-    text = Text(body, str(name))
-    is_segment = isinstance(name, LogName)
-    header = text.header("segment", Header) if is_segment else text.header("merged", MergedHeader)
+    label, is_segment = str(name), isinstance(name, LogName)
+    regions = _regions(unpack(body, label, SEGMENT_BYTES))
+    text, begin, end = next(regions)
+    begin = text.find(b"\n") + 1
+    header = _part(text[:begin], Header if is_segment else MergedHeader, label)
     _expect(header, name, name.after, archive_id)
-    closings: list[bytes] = []
     batches: list[Batch] = []
-    for block in _whole_revisions(text.blocks()):
-        found = batches_of([b"".join(_runs(block, selection))], str(name))
+    closing, before = b"", b""
+    while True:
+        following = next(regions, None)
+        if following is None:  # the last line is the footer's
+            end = text.rfind(b"\n", begin, end - 1) + 1 or begin
+        found = batches_of([b"".join(_runs(text, begin, end, selection))], label)
         batches += (batch for batch in found if any(selection.holds(event.key) for event in batch.events))
-        if not is_segment:
-            closings += _ends(block)
+        closing = closing or _closing(text, begin, end)
+        if following is None:
+            break
+        before = text[_line(text, end - 1)[0] : end] if end > begin else before
+        text, begin, end = following
     if isinstance(name, LogName):
-        footer = text.footer(SegmentFooter)
+        footer = _part(text[end:], SegmentFooter, label)
         return ScannedPiece(
             name, footer.last_revision, footer.observed_at, footer.previous, digest_of(body), tuple(batches)
         )
-    text.expect(text.footer(MergedFooter).last_revision == name.last, "it ends elsewhere than its name says")
-    text.expect(bool(closings), "it has no segments")
-    first, last = text.part(closings[0], Closing), text.part(closings[-1], Closing)
-    return ScannedPiece(name, name.last, name.ended_at, first.footer.previous, last.segment, tuple(batches))
+    if _part(text[end:], MergedFooter, label).last_revision != name.last:
+        raise ArchiveDamaged(f"{name} is damaged: it ends elsewhere than its name says", hint=DAMAGE_HINT)
+    last = text[_line(text, end - 1)[0] : end] if end > begin else before
+    first, last_one = _part(closing, Closing, label), _part(last, Closing, label)
+    return ScannedPiece(
+        name, name.last, name.ended_at, first.footer.previous, last_one.segment, tuple(batches)
+    )
 
 
 def scan_snapshot(
@@ -139,60 +154,92 @@ def _expect(header: Header, name: PieceName | SnapshotName, revision: int, archi
         raise ArchiveDamaged(f"{name} holds another object", hint=DAMAGE_HINT)
 
 
+def _part(line: bytes, kind: type[_Part], name: str) -> _Part:
+    """Return what *line* says, if it is one of *kind*."""
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except UNREADABLE:
+        raise ArchiveDamaged(
+            f"{name} is damaged: its {kind.__name__} can't be read", hint=DAMAGE_HINT
+        ) from None
+
+
 def _named(block: bytes, selection: Selection) -> Iterator[bytes]:
     """Yield the lines of *block* that may have one of *selection*'s keys."""
     if not selection.key:
         yield block
         return
     end = 0
-    while (place := selection.find(block, end)) >= 0:
+    while (place := selection.find(block, end, len(block))) >= 0:
         start, end = _line(block, place)
         yield block[start:end]
 
 
-def _runs(block: bytes, selection: Selection) -> Iterator[bytes]:
-    """Yield the lines of each revision in *block* that may have one of *selection*'s keys."""
+def _runs(text: bytes, begin: int, end: int, selection: Selection) -> Iterator[bytes]:
+    """Yield the lines of each revision in *text*, from *begin* to *end*, that may have one of the keys."""
     if not selection.key:
-        yield from (line + b"\n" for line in block.split(b"\n") if line and not line.startswith(CLOSING))
+        every = text[begin:end].split(b"\n")
+        yield from (line + b"\n" for line in every if line and not line.startswith(CLOSING))
         return
-    end = 0
-    while (place := selection.find(block, end)) >= 0:
-        start, end = _line(block, place)
-        number = _revision(block[start:end])
-        if number is None:  # a key's name within another line's value
+    after = begin
+    while (place := selection.find(text, after, end)) >= 0:
+        start, after = _line(text, place)
+        number = _revision(text[start:after])
+        if number is not None:  # else it is a key's name within another line's value
+            start, after = _behind(text, begin, after), _ahead(text, after, end, number)
+            yield text[start:after]
+
+
+def _regions(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Yield stretches of the text in *chunks*: bytes, where it begins in them, where it ends.
+
+    Each has whole lines, and none ends amid a revision. What is long isn't copied: that would cost as much as
+    the search.
+    """
+    carry = b""
+    for chunk in chunks:
+        begin, end = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
+        carry += chunk[:begin] if begin else chunk
+        if not begin:
             continue
-        while start and _revision(block[(before := _line(block, start - 1)[0]) : start]) == number:
-            start = before
-        while end < len(block) and _revision(block[end : (after := _line(block, end)[1])]) == number:
-            end = after
-        yield block[start:end]
+        after = _ahead(chunk, begin, end, _revision(carry[_line(carry, len(carry) - 1)[0] :]))
+        carry += chunk[begin:after]
+        tail = _behind(chunk, after, end)
+        if tail > after:
+            yield carry, 0, len(carry)
+            yield chunk, after, tail
+            carry = b""
+        carry += chunk[tail:]
+    yield carry, 0, len(carry)
 
 
-def _whole_revisions(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same lines as *blocks* in blocks of whole revisions."""
-    held = b""
-    for block in blocks:
-        text = held + block
-        start = _line(text, len(text) - 1)[0]
-        number = _revision(text[start:])
-        while start and number is not None:
-            before = _line(text, start - 1)[0]
-            if _revision(text[before:start]) != number:
-                break
-            start = before
-        held = text[start:]
-        if start:
-            yield text[:start]
-    if held:
-        yield held
+def _ahead(text: bytes, place: int, end: int, number: int | None) -> int:
+    """Return where, from *place*, the lines of revision *number* end."""
+    while number is not None and place < end and _revision(text[place : _line(text, place)[1]]) == number:
+        place = _line(text, place)[1]
+    return place
 
 
-def _ends(block: bytes) -> Iterator[bytes]:
-    """Yield the first and the last closing line in *block*, if there is any."""
-    first = 0 if block.startswith(CLOSING) else block.find(b"\n" + CLOSING) + 1
-    if first or block.startswith(CLOSING):
-        yield block[slice(*_line(block, first))]
-        yield block[slice(*_line(block, block.rfind(b"\n" + CLOSING) + 1))]
+def _behind(text: bytes, begin: int, end: int) -> int:
+    """Return where the lines of the last revision before *end* begin, not before *begin*."""
+    if end <= begin:
+        return begin
+    start = _line(text, end - 1)[0]
+    number = _revision(text[start:end])
+    while start > begin and number is not None:
+        before = _line(text, start - 1)[0]
+        if _revision(text[before:start]) != number:
+            break
+        start = before
+    return start
+
+
+def _closing(text: bytes, begin: int, end: int) -> bytes:
+    """Return the first closing line in *text* from *begin* to *end*; nothing if there is none."""
+    if text.startswith(CLOSING, begin):
+        return text[slice(*_line(text, begin))]
+    place = text.find(b"\n" + CLOSING, begin, end)
+    return b"" if place < 0 else text[slice(*_line(text, place + 1))]
 
 
 def _line(block: bytes, place: int) -> tuple[int, int]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # How often the way on is planned anew, while merging takes away what was going to be read.
 _PLANS = 3
 
+# Each has an object's text in memory, up to 64 MiB as merging makes them; more threads than cores are no use.
+_AT_ONCE = 3
+
 EVERYTHING = Selection(b"")
 
 
@@ -208,7 +211,7 @@ class History:
         read = partial(_scanned, selection=self._selection, archive_id=archive_id)
         for attempt in range(_PLANS):
             planned = self._wanted(span)
-            fetched = fetch_read(self._store, planned, read)
+            fetched = fetch_read(self._store, planned, read, _AT_ONCE)
             try:
                 for _, piece in fetched:
                     yield from self._take(piece, span)

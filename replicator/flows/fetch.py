@@ -39,9 +39,12 @@ def fetch(store: ObjectStore, names: Iterable[Name]) -> Generator[tuple[Name, by
 
 
 def fetch_read(
-    store: ObjectStore, names: Iterable[Name], read: Callable[[Name, bytes], Read]
+    store: ObjectStore,
+    names: Iterable[Name],
+    read: Callable[[Name, bytes], Read],
+    at_once: int = _SIDE_BY_SIDE,
 ) -> Generator[tuple[Name, Read]]:
-    """Yield each of *names* with what *read* makes of it and its bytes: in threads, side by side.
+    """Yield each of *names* with what *read* makes of it and its bytes: in threads, *at_once* side by side.
 
     Raises:
         ObjectMissing: One of them isn't there.
@@ -52,8 +55,8 @@ def fetch_read(
         return read(name, store.get(str(name)))
 
     waiting = iter(names)
-    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="fetch") as pool:
-        under_way = deque((name, pool.submit(done, name)) for name in islice(waiting, _SIDE_BY_SIDE))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="fetch") as pool:
+        under_way = deque((name, pool.submit(done, name)) for name in islice(waiting, at_once))
         try:
             while under_way:
                 name, body = under_way.popleft()
