@@ -80,7 +80,10 @@ class DiffWords:
         before, after = self._text(one.key, one.before), self._text(one.key, one.after)
         from_name = f"a/{name}" if one.before else "/dev/null"
         to_name = f"b/{name}" if one.after else "/dev/null"
-        for line in unified_diff(before, after, from_name, to_name, lineterm=""):
+        lines = list(unified_diff(before, after, from_name, to_name, lineterm=""))
+        if not lines:
+            yield f"~ {name}: only secrets differ, or bytes that are the same JSON", COLOURS["update"]
+        for line in lines:
             is_head = line.startswith(("---", "+++"))
             colour = None if is_head else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
             yield line, colour

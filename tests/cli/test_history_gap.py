@@ -48,3 +48,18 @@ def test_a_gap_is_told_with_what_came_of_it(gap: str) -> None:
     assert (line["revision"], line["is_before"]) == (second["revision"], False)
     (line,) = answered("blame", "routes/1", "--at", str(first["revision"]), gap)
     assert (line["value"], line["is_before"]) == ("/b", True)
+
+
+def test_a_secret_that_changed_is_told_and_not_shown(tmp_path: Path) -> None:
+    scribe, etcd = Scribe(DirectoryStore(tmp_path / "archive")), EtcdModel()  # type: ignore[arg-type]
+    etcd.put(b"/apisix/ssls/1", b'{"key":"first-secret"}')
+    scribe.open(etcd, START)
+    etcd.put(b"/apisix/ssls/1", b'{"key":"other-secret"}')
+    scribe.append([Batch(etcd.head, START.replace(hour=1), etcd.history[-1][1])])
+    words = ("diff", str(etcd.head - 1), "latest", f"--archive=file://{tmp_path}/archive")
+    told = {way: called(*words, *way).out.decode() for way in ((), ("--unified",), ("--json",))}
+    assert "key: *** changed" in told[()]
+    assert "only secrets differ" in told["--unified",]
+    assert json.loads(told["--json",])[0]["patch"] == [{"op": "replace", "path": "/key", "value": "***"}]
+    assert not any("secret" in text.replace("only secrets differ", "") for text in told.values())
+    assert "other-secret" in called(*words, "--unified", "--reveal").out.decode()
