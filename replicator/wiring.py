@@ -198,9 +198,26 @@ def admin_api(url: str, key: Secret | None) -> AdminApi:
 def metrics(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:
     """Serve the metrics of this process, if one of *sources* says where; return what gives each its meter.
 
+    A source with a heartbeat gives that, too.
+
     Raises:
         UsageError: They name several addresses, or it can't be had.
     """
+    meter_of = _registered(sources, log)
+
+    def beating(settings: Settings) -> Meter:
+        meter, url = meter_of(settings), settings.metrics.heartbeat
+        if url is None:
+            return meter
+        from replicator.adapters.heartbeat import Heartbeat
+
+        return Heartbeat(meter, url.reveal(), SystemClock(), log.bind(archive=str(archive_of(settings))))
+
+    return beating
+
+
+def _registered(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:
+    """Return what gives each of *sources* its meter in the registry that is served, if one is."""
     addresses = {settings.metrics.listen for settings in sources if settings.metrics.listen}
     if not addresses:
         from replicator.telemetry.metrics import Silent

@@ -27,7 +27,7 @@ encryption:
   allow_plaintext: true
 capture: {flush_interval: 0, flush_bytes: 512KiB, spool: /spool, spool_max_bytes: 1GB, lease: 10s}
 snapshot: {cron_spec: "@every 1h30m", latest: true, latest_plaintext: true}
-metrics: {listen: "[::1]:9465"}
+metrics: {listen: "[::1]:9465", heartbeat: "https://beat.example/c0ffee"}
 retention: {full: 30d, daily: 1y}
 apisix:
   version: 3.10

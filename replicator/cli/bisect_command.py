@@ -28,6 +28,7 @@ from replicator.core.plan import AtRevision
 from replicator.core.quantities import format_time
 from replicator.errors import Refused, UsageError
 from replicator.flows.changes import History
+from replicator.flows.remembering import Remembering
 from replicator.flows.restore import restore
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def command(shared: Shared, /, **words: Any) -> None:
     """  # noqa: D301 (click wants the character itself)
     asked = Asked(**words)
     settings = shared.settings(asked.archive)
-    store = wiring.store(settings)
+    store = Remembering(wiring.store(settings))  # each half reads what others have read
     prefix = gateway_archive(store).prefix
     options = gateway_options(settings.apisix, Given(None, asked.keyring, None))
     options = replace(options, prefix=prefix.rstrip("/").encode())

@@ -183,6 +183,18 @@ class Metrics(Struct, frozen=True, kw_only=True):
         "Address at which `/metrics`, `/healthz` and `/readyz` are served, such as `127.0.0.1:9465`; port 0 "
         "takes any that is free. Whoever reaches it may read. Left out: nowhere.",
     ] = None
+    heartbeat: Annotated[
+        Secret | None,
+        "URL (http or https) that is asked for, once a minute at most, while what is recorded can be "
+        "restored: for a service that raises the alarm when the signs stop.",
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be asked for."""
+        if self.heartbeat and not self.heartbeat.reveal().startswith(("http://", "https://")):
+            raise UsageError(
+                "heartbeat is no http:// or https:// URL", hint="it isn't shown: it may be a secret"
+            )
 
 
 class Retention(Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from replicator.flows.changes import KeyChange
     from replicator.ports import ObjectStore
 
-ABOUT: Final = "replicator-export.json"
+ABOUT: Final = "_replicator-export.json"  # readers of folders pass over what begins with _
 """The document that says of which archive an export is, and whether it has secrets."""
 
 _DAY = re.compile(r"day=(\d{4}-\d\d-\d\d)/history\.parquet")

@@ -275,6 +275,7 @@ EVENTS: Final = (
         "The store failed once more; tried again at once.",
         ("operation", "object", "attempt", "cause"),
     ),
+    Event("heartbeat.missed", "warning", "The heartbeat's URL didn't answer well.", ("cause",)),
     Event(
         "store.unavailable",
         "error",

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import pytest
 from archives import Scribe
 from etcd_model import EtcdModel
 from generators import START
+from pyarrow import parquet
 from servers.command import answered, called, replicator
 
 from replicator.adapters.directory import DirectoryStore
@@ -119,6 +121,17 @@ def test_duckdb_reads_what_history_tells(tmp_path: Path, seed: int) -> None:
     assert answered("export", "--parquet", place, "--reveal", url)["days"] == []
 
 
+def test_who_reads_the_folder_itself_reads_the_same(tmp_path: Path, seed: int) -> None:
+    writer = Writer(tmp_path / "archive", seed)
+    for day in range(3):
+        writer.write(day)
+    writer.watch_on(4)
+    called("export", "--parquet", tmp_path / "out", f"--archive=file://{tmp_path}/archive")
+    table = parquet.read_table(tmp_path / "out")
+    assert table.num_rows == len(rows(tmp_path / "out")), seed
+    assert set(table.column_names) == {*(column.name for column in COLUMNS), "day"}
+
+
 def test_patches_lead_from_value_to_value(tmp_path: Path, seed: int) -> None:
     writer = Writer(tmp_path / "archive", seed)
     for day in range(3):
@@ -165,8 +178,15 @@ def test_the_queries_of_the_page_run(tmp_path: Path, seed: int) -> None:
     queries = re.findall(r"```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(queries) == 6
     found = [duckdb.sql(query.replace("/srv/history", f"{tmp_path}/out")).fetchall() for query in queries]
-    assert [bool(answer) for answer in found[:3]] == [True, True, found[2] != []], seed
-    assert sum(count for _, _, count in found[1]) == len(rows(tmp_path / "out"))
+    every = rows(tmp_path / "out")
+    changes = Counter(row["resource"] for row in every)
+    assert {resource: count for resource, count, _ in found[0]} == changes, seed
+    assert sum(count for _, _, count in found[1]) == len(every)
+    assert len(found[2]) == changes["routes/1"], seed
+    last = {row["resource"]: row for row in every if row["type"] == "routes"}
+    alive = sorted(name for name, row in last.items() if row["op"] in ("create", "update"))
+    assert [resource for resource, _ in found[3]] == alive, seed
+    assert found[4:] == [[], []], "nobody has that plugin, and no transaction is large"
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
