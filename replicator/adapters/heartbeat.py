@@ -27,7 +27,7 @@ class Heartbeat:
     """
 
     def __init__(self, meter: Meter, url: str, clock: Clock, log: FilteringBoundLogger) -> None:
-        self._meter = meter
+        self._behind = meter
         self._url = url
         self._clock = clock
         self._log = log
@@ -36,13 +36,13 @@ class Heartbeat:
 
     def set(self, name: str, value: float) -> None:
         """Let the gauge stand at *value*; give a sign if that is the one that says what can be restored."""
-        self._meter.set(name, value)
+        self._behind.set(name, value)
         if name == _SIGN and self._is_due():
             threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Let the counter rise."""
-        self._meter.count(name, amount, **labels)
+        self._behind.count(name, amount, **labels)
 
     def _is_due(self) -> bool:
         now = self._clock.monotonic()
