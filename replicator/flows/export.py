@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
@@ -15,7 +16,7 @@ from replicator.apisix.report import shown
 from replicator.apisix.resource import is_heartbeat, name_of, type_of
 from replicator.apisix.secrecy import masked
 from replicator.core.plan import AtTime
-from replicator.errors import ObjectMissing, UsageError
+from replicator.errors import ObjectExists, ObjectMissing, UsageError
 from replicator.flows.changes import EVERYTHING, Break, Change, History
 from replicator.flows.survey import survey
 
@@ -111,8 +112,7 @@ def export(
     for day, of_day in groupby(items, key=lambda item: item.observed_at.astimezone(UTC).date()):
         counted = _Counted(row for item in of_day for row in teller.rows(item))
         body = pack(counted)
-        if counted.count:
-            place.create(f"day={day.isoformat()}/history.parquet", body)
+        if counted.count and _is_written(place, day, body):
             days.append(day)
             rows += counted.count
     return Exported(tuple(days), rows, known)
@@ -187,16 +187,32 @@ def _claim(place: ObjectStore, about: About) -> None:
         UsageError: Something else is.
     """
     body = msgspec.json.encode(about)
-    try:
-        held = place.get(ABOUT)
-    except ObjectMissing:
-        place.create(ABOUT, body)
-        return
+    held = _held(place)
+    if held is None:
+        with suppress(ObjectExists):  # another's: it is looked at
+            place.create(ABOUT, body)
+        held = _held(place)
     if held != body:
         raise UsageError(
             f"{place} has an export of another archive, or one that was made with another --reveal",
             hint="export to another place, or delete that one first",
         )
+
+
+def _held(place: ObjectStore) -> bytes | None:
+    try:
+        return place.get(ABOUT)
+    except ObjectMissing:
+        return None
+
+
+def _is_written(place: ObjectStore, day: date, body: bytes) -> bool:
+    """Store a day's file; False if another export was quicker."""
+    try:
+        place.create(f"day={day.isoformat()}/history.parquet", body)
+    except ObjectExists:
+        return False
+    return True
 
 
 def _is_told(item: Change | Break, since: AtTime | None) -> bool:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import sys
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from archives import Scribe
 from etcd_model import EtcdModel
 from generators import START
 from pyarrow import parquet
-from servers.command import answered, called, replicator
+from servers.command import Outcome, answered, called, replicator
 
 from replicator.adapters.directory import DirectoryStore
 from replicator.core.records import Batch
@@ -156,6 +157,28 @@ def test_secrets_stay_out_and_kinds_apart(tmp_path: Path, seed: int) -> None:
     other = called("export", "--parquet", place, url, "--reveal")
     assert (other.code, "another --reveal" in other.err) == (2, True)
     assert all(path.stat().st_mode & 0o077 == 0 for path in place.glob("*/*.parquet"))
+
+
+def test_two_at_once_write_each_day_once(tmp_path: Path, seed: int) -> None:
+    writer = Writer(tmp_path / "archive", seed)
+    for day in range(3):
+        writer.write(day)
+    writer.watch_on(4)
+    url = f"--archive=file://{tmp_path}/archive"
+    outcomes: list[Outcome] = []
+
+    def export() -> None:
+        outcomes.append(replicator("export", "--parquet", tmp_path / "out", "--json", url))
+
+    threads = [threading.Thread(target=export) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.code for one in outcomes] == [0, 0, 0], [one.err for one in outcomes]
+    alone = tmp_path / "alone"
+    assert called("export", "--parquet", alone, url).code == 0
+    assert rows(tmp_path / "out") == rows(alone), seed
 
 
 def test_the_columns_are_those_of_the_page(tmp_path: Path, seed: int) -> None:
