@@ -7,11 +7,12 @@ PIP_HINT := { echo "  try: check the network and pip's settings, then call make 
 
 MINUTES := 10
 
-.PHONY: help demo test e2e fuzz soak outages lint bench bench-quick clean
+.PHONY: help demo test coverage e2e fuzz soak outages lint bench bench-quick clean
 
 help:
 	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
 	@echo "make test   run all checks and all tests"
+	@echo "make coverage  show which branches of core/ and apisix/ no test of theirs reaches"
 	@echo "make e2e    run the tests against Ceph's S3 service (69 MB to download)"
 	@echo "make fuzz   fuzz the codecs and the YAML renderer, guided by coverage; MINUTES=n for each, 10 at first"
 	@echo "make soak   let faults of every kind happen for MINUTES=n, 10 at first; S3=moto|ceph|directory, SEED=n"
@@ -31,6 +32,12 @@ test: lint
 	@.venv/bin/python tools/fetch lua >/dev/null
 	@.venv/bin/python tools/fetch prometheus >/dev/null
 	.venv/bin/python -m pytest -n 2
+
+coverage: .venv/dev
+	@for what in etcd lua; do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
+	.venv/bin/python -m coverage run --branch --source=replicator/core,replicator/apisix \
+		-m pytest -q tests/core tests/apisix tests/flows
+	.venv/bin/python -m coverage report --skip-covered --show-missing
 
 e2e: .venv/dev
 	@.venv/bin/python tools/fetch etcd >/dev/null
