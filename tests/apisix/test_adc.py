@@ -288,3 +288,27 @@ def test_what_refers_to_one_another_is_put_into_one_another() -> None:
 
 def test_an_empty_gateway_is_an_empty_file() -> None:
     assert file_of(to_adc({})) == {}
+
+
+def test_certificates_metadata_and_a_plugin_config_that_is_gone() -> None:
+    made = to_adc(
+        {
+            "ssls": [{"id": "1", "cert": "c", "key": "k", "certs": ["d"], "keys": ["l"], "sni": "a.example"}],
+            "plugin_metadata": [{"id": "syslog", "log_format": {"a": "b"}}],
+            "services": [{"id": "s"}],
+            "routes": [{"id": "1", "uri": "/", "service_id": "s", "plugin_config_id": "gone"}],
+        }
+    )
+    document = file_of(made)
+    lint(document)
+    found = synced(document)
+    assert found["ssls/1"] == {
+        "id": "1",
+        "snis": ["a.example"],
+        "cert": "c",
+        "key": "k",
+        "certs": ["d"],
+        "keys": ["l"],
+    }
+    assert found["plugin_metadata/syslog"] == {"id": "syslog", "log_format": {"a": "b"}}
+    assert made.inexact["routes", "1"] == ["its plugin_config gone isn't there"]

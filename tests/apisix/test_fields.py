@@ -206,3 +206,24 @@ def test_other_keys_go_by_their_whole_name() -> None:
 def test_a_path_is_printable() -> None:
     assert dotted(("a", 0, "b\x1b[2J")) == "a[0].b\\x1b[2J"
     assert dotted(()) == "the value"
+
+
+def test_nodes_that_have_no_address_of_their_own_go_by_place() -> None:
+    twice = {"nodes": [{"host": "a", "port": 1, "weight": 1}, {"host": "a", "port": 1, "weight": 2}]}
+    other = {"nodes": [{"host": "a", "port": 1, "weight": 1}, {"host": "a", "port": 1, "weight": 3}]}
+    assert words("upstreams", twice, other) == ["nodes[1].weight: 2 -> 3"]
+    assert words("upstreams", {"nodes": [1]}, {"nodes": [{"host": 2}]}) == ['nodes[0]: 1 -> {"host":2}']
+
+
+def test_what_was_deleted_and_made_anew_is_new() -> None:
+    blame: Blame[int] = Blame()
+    blame.take({"a": 1}, 1)
+    blame.clear()
+    assert blame.fields() == []
+    blame.take({"a": 1}, 2)
+    assert [field.origin for field in blame.fields()] == [2]
+
+
+def test_secrets_in_lists_are_hidden() -> None:
+    document = {"instances": [{"auth": {"token": "x"}, "name": "y"}]}
+    assert masked("routes", document) == {"instances": [{"auth": {"token": HIDDEN}, "name": "y"}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -138,3 +139,36 @@ def test_what_is_under_another_name_is_damage() -> None:
             scan_piece(body, other, Selection(b""), "a")
     with pytest.raises(ArchiveDamaged, match="holds another object"):
         scan_piece(body, name, Selection(b""), "b")
+
+
+@given(histories, SELECTIONS, CHUNKS, st.data())
+def test_whatever_the_text_is_the_answer_is_an_answer_or_damage(
+    history, selection, chunk_bytes, data
+) -> None:
+    batches = [Batch(revision, START, events) for revision, events in history.history]
+    if not batches:
+        return
+    frame._CHUNK_BYTES = 1 << 20
+    pieces = list(segments(batches, [1]))
+    whole = [segment for name, body in pieces for segment in decode_piece(body, name)]
+    merged = merged_name(whole)
+    pieces.append((merged, encode_merged(whole, "w", START)))
+    name, body = data.draw(st.sampled_from(pieces))
+    text = bytearray(b"".join(frame.unpack(body, str(name))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(text) - 1))
+        kind = data.draw(st.sampled_from(["flip", "cut", "newline", "drop"]))
+        if kind == "flip":
+            text[place] ^= data.draw(st.integers(1, 255))
+        elif kind == "newline":
+            text.insert(place, 10)
+        elif kind == "drop":
+            del text[place]
+        else:
+            del text[place:]
+        if not text:
+            text += b"x"
+    hostile = frame.pack([bytes(text)])
+    frame._CHUNK_BYTES = chunk_bytes
+    with suppress(ArchiveDamaged):
+        scan_piece(hostile, name, selection, "a")
