@@ -1,6 +1,6 @@
 """Put and delete keys of a throw-away etcd, by the road that APISIX takes: etcd's JSON over HTTP.
 
-For `replicator demo`. No other part of replicator writes to etcd.
+For `replicator demo` alone. What writes to somebody's etcd is `EtcdSource.transact`.
 """
 
 from __future__ import annotations
