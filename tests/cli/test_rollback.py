@@ -229,3 +229,26 @@ def test_an_etcd_that_is_away_is_told(tmp_path: Path, recorded_story) -> None:
     assert answer.code == 5
     assert "http://127.0.0.1:1" in answer.err
     assert not list(tmp_path.iterdir())
+
+
+def test_another_user_may_write(guarded_etcd: Etcd, tmp_path: Path) -> None:
+    scribe, etcd = Scribe(DirectoryStore(tmp_path / "archive")), EtcdModel()  # type: ignore[arg-type]
+    etcd.put(b"/apisix/routes/7", b'{"uri":"/seven"}')
+    scribe.open(etcd, START)
+    user = {"REPLICATOR_ETCD_USERNAME": "root", "REPLICATOR_ETCD_PASSWORD": "root"}
+    archive = f"--archive=file://{tmp_path}/archive"
+    words = (
+        "restore",
+        "--latest",
+        archive,
+        "--to-etcd",
+        guarded_etcd.endpoint,
+        "--only",
+        "routes/7",
+        "--yes",
+    )
+    done = called(*words, env=user)
+    assert done.code == 0, done.err
+    root = ("--user", "root:root")
+    assert b"/seven" in guarded_etcd.ctl("get", "/apisix/routes/7", *root)
+    guarded_etcd.ctl("del", "/apisix/routes/7", *root)
