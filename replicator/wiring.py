@@ -11,7 +11,7 @@ from replicator.adapters.clock import SystemClock
 from replicator.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from structlog.typing import FilteringBoundLogger
 
@@ -34,7 +34,6 @@ __all__ = [
     "archive_of",
     "capture",
     "exposures",
-    "metrics",
     "parquet",
     "plain_store",
     "sealed",
@@ -59,17 +58,23 @@ def archive_of(settings: Settings) -> ArchiveUrl:
     return settings.archive
 
 
-def store(settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
+def store(settings: Settings, retrying: Retrying | None = None, meter: Meter | None = None) -> ObjectStore:
     """Return the store of the archive of *settings*; nothing is asked of it yet.
 
     Args:
         settings: Where it is, how to reach it, and how its objects are encrypted.
         retrying: How long to go on after passing faults; for a command's patience if left out.
+        meter: Told of each request, and of how long it took.
 
     Raises:
         UsageError: No archive is named, or the key file can't be read.
     """
-    return sealed(plain_store(archive_of(settings), settings, retrying), settings, retrying)
+    plain = plain_store(archive_of(settings), settings, retrying)
+    if meter is not None:
+        from replicator.adapters.measured import MeasuredStore
+
+        plain = MeasuredStore(plain, meter, SystemClock())
+    return sealed(plain, settings, retrying)
 
 
 def plain_store(url: ArchiveUrl, settings: Settings, retrying: Retrying | None = None) -> ObjectStore:
@@ -195,53 +200,6 @@ def admin_api(url: str, key: Secret | None) -> AdminApi:
     return AdminApi(url, _revealed(key) or "")
 
 
-def metrics(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:
-    """Serve the metrics of this process, if one of *sources* says where; return what gives each its meter.
-
-    A source with a heartbeat gives that, too.
-
-    Raises:
-        UsageError: They name several addresses, or it can't be had.
-    """
-    meter_of = _registered(sources, log)
-
-    def beating(settings: Settings) -> Meter:
-        meter, url = meter_of(settings), settings.metrics.heartbeat
-        if url is None:
-            return meter
-        from replicator.adapters.heartbeat import Heartbeat
-
-        return Heartbeat(meter, url.reveal(), SystemClock(), log.bind(archive=str(archive_of(settings))))
-
-    return beating
-
-
-def _registered(sources: Sequence[Settings], log: FilteringBoundLogger) -> Callable[[Settings], Meter]:
-    """Return what gives each of *sources* its meter in the registry that is served, if one is."""
-    addresses = {settings.metrics.listen for settings in sources if settings.metrics.listen}
-    if not addresses:
-        from replicator.telemetry.metrics import Silent
-
-        return lambda _: Silent()
-    if len(addresses) > 1:
-        raise UsageError(
-            f"metrics.listen names several addresses: {', '.join(sorted(map(str, addresses)))}",
-            hint="one process serves all its sources at one address: name it once, or everywhere alike",
-        )
-    from replicator.adapters.prometheus import Registry, serve
-
-    registry, (listen,) = Registry(), addresses
-    address = serve(registry, listen.host, listen.port)
-
-    def meter_of(settings: Settings) -> Meter:
-        archive = str(archive_of(settings))
-        logger = log.bind(archive=archive)
-        logger.info("metrics.served", address=address)
-        return registry.meter(archive)
-
-    return meter_of
-
-
 def capture(
     settings: Settings,
     log: FilteringBoundLogger,
@@ -303,7 +261,7 @@ def _connect(
         log.warning("store.retried", operation=operation, object=name, attempt=attempt, cause=cause)
 
     retrying = Retrying(on_retry=tell, is_ending=stopping.is_set)
-    place, spool = store(settings, retrying), settings.capture.spool
+    place, spool = store(settings, retrying, meter), settings.capture.spool
     if archive_of(settings).bucket and not spool:
         log.warning("spool.none")
     return lambda: Link(

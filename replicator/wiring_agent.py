@@ -63,7 +63,13 @@ def shared_config(
     return SharedConfig(home, fetch, options_of, log)
 
 
-def resource_copy(settings: Settings, shared: SharedConfig, home: Home, log: FilteringBoundLogger) -> Copy:
+def resource_copy(
+    settings: Settings,
+    shared: SharedConfig,
+    home: Home,
+    log: FilteringBoundLogger,
+    meter: Meter | None = None,
+) -> Copy:
     """Return what keeps the gateway's standalone file fresh, or pushes to the gateway.
 
     Raises:
@@ -81,7 +87,9 @@ def resource_copy(settings: Settings, shared: SharedConfig, home: Home, log: Fil
     def pass_over(damage: ArchiveDamaged) -> None:
         log.error("snapshot.damaged", cause=str(damage))
 
-    return Copy(Tail(store(settings), clock, pass_over), _target(settings), home, rules, clock, log)
+    return Copy(
+        Tail(store(settings, meter=meter), clock, pass_over), _target(settings), home, rules, clock, log
+    )
 
 
 def _target(settings: Settings) -> Target:
@@ -175,7 +183,7 @@ def agent(
     ending = threading.Event()
     probes = health(settings)
     parts = Parts(
-        resource_copy(settings, shared, home, log),
+        resource_copy(settings, shared, home, log, meter),
         gateway_switch(settings, shared, probes, home, log, ending.is_set) if chosen.reload else None,
         probes,
         shared=shared if settings.instance.archive is not None else None,

@@ -44,6 +44,10 @@ class Heartbeat:
         """Let the counter rise."""
         self._behind.count(name, amount, **labels)
 
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Put *value* into the histogram."""
+        self._behind.observe(name, value, **labels)
+
     def _is_due(self) -> bool:
         now = self._clock.monotonic()
         with self._guard:

@@ -7,15 +7,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 from replicator.adapters.clock import SystemClock
 from replicator.errors import UsageError
-from replicator.telemetry.metrics import ARCHIVE, METRICS, PREFIX, known
+from replicator.telemetry.metrics import ARCHIVE, BUCKETS_S, METRICS, PREFIX, known
 
 if TYPE_CHECKING:
-    from replicator.telemetry.metrics import Meter
+    from replicator.telemetry.metrics import Meter, Metric
 
 # Whoever asks and then says nothing is not waited for longer.
 _PATIENCE_S = 10
@@ -31,12 +31,7 @@ class Registry:
         self._archives: dict[str, dict[str, float]] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each counter, which nobody asks for
         self.collected = CollectorRegistry()
-        self._metrics = {
-            metric.name: (Gauge if metric.type == "gauge" else Counter)(
-                PREFIX + metric.name, metric.meaning, (ARCHIVE, *metric.labels), registry=self.collected
-            )
-            for metric in METRICS
-        }
+        self._metrics = {metric.name: _collector(metric, self.collected) for metric in METRICS}
 
     def meter(self, archive: str) -> Meter:
         """Return what takes the numbers of *archive*; its counters begin at 0."""
@@ -56,6 +51,13 @@ class Registry:
         return all(is_ready for is_ready, _ in found), "".join(f"{line}\n" for line in lines)
 
 
+def _collector(metric: Metric, registry: CollectorRegistry) -> Gauge | Counter | Histogram:
+    name, labels = PREFIX + metric.name, (ARCHIVE, *metric.labels)
+    if metric.type == "histogram":
+        return Histogram(name, metric.meaning, labels, buckets=BUCKETS_S, registry=registry)
+    return (Gauge if metric.type == "gauge" else Counter)(name, metric.meaning, labels, registry=registry)
+
+
 def _readiness(held: dict[str, float], now_s: float) -> tuple[bool, str]:
     if "agent_standalone" in held:
         return True, "the agent is at work"
@@ -68,7 +70,9 @@ def _readiness(held: dict[str, float], now_s: float) -> tuple[bool, str]:
 
 
 class _Meter:
-    def __init__(self, metrics: dict[str, Gauge | Counter], archive: str, held: dict[str, float]) -> None:
+    def __init__(
+        self, metrics: dict[str, Gauge | Counter | Histogram], archive: str, held: dict[str, float]
+    ) -> None:
         self._metrics = metrics
         self._archive = archive
         self._held = held
@@ -84,7 +88,16 @@ class _Meter:
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Let the counter rise."""
         known(name, "counter", tuple(labels))
-        self._metrics[name].labels(self._archive, *labels.values()).inc(amount)
+        counter = self._metrics[name].labels(self._archive, *labels.values())
+        if isinstance(counter, Counter):
+            counter.inc(amount)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Put *value* into the histogram."""
+        known(name, "histogram", tuple(labels))
+        histogram = self._metrics[name].labels(self._archive, *labels.values())
+        if isinstance(histogram, Histogram):
+            histogram.observe(value)
 
 
 class _Handler(BaseHTTPRequestHandler):

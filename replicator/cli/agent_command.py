@@ -39,6 +39,7 @@ from replicator.wiring_agent import (
     resource_file,
     shared_config,
 )
+from replicator.wiring_telemetry import metrics
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -78,7 +79,7 @@ def run(shared: Shared) -> int:
     settings = shared.settings()
     home = agent_home(settings)
     home.lock()
-    agent = _agent(settings, home, log, wiring.metrics([settings], log)(settings))
+    agent = _agent(settings, home, log, metrics([settings], log)(settings))
     signals: list[int] = []
 
     def end(number: int, _frame: object) -> None:

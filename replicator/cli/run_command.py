@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replicator import wiring
 from replicator.cli.latest import capture_resources
 from replicator.errors import ReplicatorError, SourceUnavailable, StoreUnavailable
 from replicator.telemetry.log import configure
 from replicator.wiring_instance import capture_files, instance_settings
+from replicator.wiring_telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def command(shared: Shared) -> int:
     """
     log = configure(shared.log_format, shared.log_level)
     sources = shared.sources()
-    meter_of = wiring.metrics(sources, log)
+    meter_of = metrics(sources, log)
     recorded = list(_recorded(sources))
     captures = [capture_of(each, log, meter_of(each)) for each, capture_of in recorded]
     supervisor = _Supervisor(captures, [log.bind(archive=str(each.archive)) for each, _ in recorded])

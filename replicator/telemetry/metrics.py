@@ -20,6 +20,8 @@ ARCHIVE: Final = "archive"
 LABELS: Final = {
     "archive": "URL of the archive; on every metric.",
     "operation": "What was asked of the store: `create`, `get`, `names`, `delete` or `replace`.",
+    "result": "How that ended: `ok`; `missing`, `exists` or `changed`, which are answers; `damaged`; "
+    "`unavailable`, when the attempts were given up; `refused`, when another would be no use.",
 }
 """What the labels mean."""
 
@@ -29,7 +31,7 @@ class Metric:
     """A metric: its name without `PREFIX`, what it means, its unit, and its labels beside `ARCHIVE`."""
 
     name: str
-    type: Literal["gauge", "counter"]
+    type: Literal["gauge", "counter", "histogram"]
     meaning: str
     unit: str = ""
     labels: tuple[str, ...] = ()
@@ -46,6 +48,13 @@ METRICS: Final = (
     Metric("snapshots_stored_total", "counter", "Snapshots that this process has stored."),
     Metric("last_snapshot_time_seconds", "gauge", "When the last one was stored.", "seconds since 1970"),
     Metric("store_failures_total", "counter", "Requests to the store that failed.", labels=("operation",)),
+    Metric(
+        "store_request_duration_seconds",
+        "histogram",
+        "Requests to the store, each with its repetitions.",
+        "seconds",
+        ("operation", "result"),
+    ),
     Metric("spool_bytes", "gauge", "Size of what waits on local disk for the store.", "bytes"),
     Metric("spool_segments", "gauge", "Segments that wait on local disk for the store."),
     Metric("spool_full", "gauge", "1 while the spool is full, so that etcd's watch waits; else 0."),
@@ -72,6 +81,9 @@ METRICS: Final = (
 )
 """All metrics of this version."""
 
+BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Bounds of the histograms, in seconds: from a local disk's answer to the last attempt at one."""
+
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 
@@ -84,6 +96,9 @@ class Meter(Protocol):
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Let the counter *name* rise by *amount*."""
 
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Put *value* into the histogram *name*."""
+
 
 class Silent:
     """A `Meter` that nobody reads. It knows the names all the same."""
@@ -95,6 +110,10 @@ class Silent:
     def count(self, name: str, amount: float = 1, **labels: str) -> None:  # noqa: ARG002
         """Check the name and the labels."""
         known(name, "counter", tuple(labels))
+
+    def observe(self, name: str, value: float, **labels: str) -> None:  # noqa: ARG002
+        """Check the name and the labels."""
+        known(name, "histogram", tuple(labels))
 
 
 def known(name: str, kind: str, labels: tuple[str, ...]) -> Metric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 from urllib.error import HTTPError
@@ -16,11 +17,11 @@ from replicator.telemetry.metrics import METRICS, PREFIX
 
 
 def scraped(address: str) -> dict[tuple[str, ...], float]:
-    """Return each sample by its name, archive and other labels."""
+    """Return each sample by its name, archive and other labels, by their names' order."""
     with urlopen(f"http://{address}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     return {
-        (sample.name, *sample.labels.values()): sample.value
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -57,10 +58,27 @@ def test_each_metric_of_the_list_can_be_scraped(served: Any) -> None:
     for metric in METRICS:
         if metric.type == "gauge":
             meter.set(metric.name, 1)
-        else:
+        elif metric.type == "counter":
             meter.count(metric.name, **dict.fromkeys(metric.labels, "x"))
+        else:
+            meter.observe(metric.name, 1, **dict.fromkeys(metric.labels, "x"))
 
-    assert {name for name, *_ in scraped(address)} == {PREFIX + metric.name for metric in METRICS}
+    found = {re.sub("(?<=_seconds)_(bucket|count|sum)$", "", name) for name, *_ in scraped(address)}
+    assert found == {PREFIX + metric.name for metric in METRICS}
+
+
+def test_a_histogram_says_how_many_took_how_long(served: Any) -> None:
+    registry, address = served
+    meter = registry.meter("a")
+    for taken_s in (0.004, 0.2, 0.2, 40):
+        meter.observe("store_request_duration_seconds", taken_s, operation="get", result="ok")
+    found = scraped(address)
+
+    name = "replicator_store_request_duration_seconds"
+    within = {bound: found[f"{name}_bucket", "a", bound, "get", "ok"] for bound in ("0.005", "0.25", "30.0")}
+    assert within == {"0.005": 1, "0.25": 3, "30.0": 3}
+    assert found[f"{name}_bucket", "a", "+Inf", "get", "ok"] == found[f"{name}_count", "a", "get", "ok"] == 4
+    assert found[f"{name}_sum", "a", "get", "ok"] == pytest.approx(40.404)
 
 
 def test_an_unknown_name_is_a_bug(served: Any) -> None:
@@ -68,6 +86,8 @@ def test_an_unknown_name_is_a_bug(served: Any) -> None:
         served[0].meter("a").set("nothing", 1)
     with pytest.raises(KeyError):
         served[0].meter("a").count("gaps")
+    with pytest.raises(KeyError):
+        served[0].meter("a").observe("gaps", 1)
 
 
 def test_what_else_is_there(served: Any) -> None:

@@ -14,11 +14,14 @@ from servers.clock import SteppedClock
 from servers.keys import keys
 from servers.proxy import Fault, at_random
 
+from replicator.adapters.clock import SystemClock
 from replicator.adapters.directory import DirectoryStore
+from replicator.adapters.measured import MeasuredStore
 from replicator.adapters.retrying import Retrying
 from replicator.adapters.sealed import SealedStore
 from replicator.core.limits import DOCUMENT_BYTES
 from replicator.errors import ArchiveDamaged, ObjectChanged, ObjectExists, ObjectMissing
+from replicator.telemetry.metrics import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +59,11 @@ ENCRYPTED = [
 ]
 
 
-@pytest.fixture(params=["directory", "s3", "s3 that fails", *ON_CEPH, *ENCRYPTED])
+@pytest.fixture(params=["directory", "measured", "s3", "s3 that fails", *ON_CEPH, *ENCRYPTED])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Return an empty store."""
+    if request.param == "measured":
+        return MeasuredStore(DirectoryStore(tmp_path / "archive"), Silent(), SystemClock())
     inner, encrypted, _ = request.param.partition(", encrypted")
     opened = _opened(inner, request, tmp_path)
     return SealedStore(opened, keys()) if encrypted else opened

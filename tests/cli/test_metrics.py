@@ -42,6 +42,11 @@ def test_two_sources_are_scraped_at_one_address(
             assert found["readback_failures_total"] == found["watch_reconnects_total"] == found["gaps"] == 0
             assert 0 < found["restorable_time_seconds"] <= found["watermark_time_seconds"]
             assert found["etcd_head_revision"] >= revision
+        with urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        for url in urls:
+            count = f'store_request_duration_seconds_count{{archive="{url}",operation="create",result="ok"}} '
+            assert count in text, "the requests to the store are timed"
         with urlopen(f"http://{address}/healthz", timeout=10) as answer:
             assert answer.status == 200
         with urlopen(f"http://{address}/readyz", timeout=10) as answer:

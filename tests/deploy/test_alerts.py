@@ -23,7 +23,11 @@ RULES: list[dict[str, Any]] = [
     for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
 ]
-NAMES = {PREFIX + metric.name for metric in METRICS}
+NAMES = {
+    PREFIX + metric.name + series
+    for metric in METRICS
+    for series in (("_bucket", "_count", "_sum") if metric.type == "histogram" else ("",))
+}
 
 
 @pytest.fixture(scope="module")

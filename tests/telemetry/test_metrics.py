@@ -24,10 +24,10 @@ def used() -> Iterator[tuple[str, str, tuple[str, ...]]]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("set", "count")
+                and node.func.attr in ("set", "count", "observe")
                 and ast.unparse(node.func.value).split(".")[-1] in ("meter", "_meter")
             ):
-                kind = {"set": "gauge", "count": "counter"}[node.func.attr]
+                kind = {"set": "gauge", "count": "counter", "observe": "histogram"}[node.func.attr]
                 labels = (keyword.arg for keyword in node.keywords if keyword.arg != "amount")
                 yield ast.literal_eval(node.args[0]), kind, tuple(label for label in labels if label)
 
@@ -60,6 +60,9 @@ def test_a_name_that_is_on_no_list_is_a_bug() -> None:
         meter.set("fenced_total", 1)
     with pytest.raises(KeyError):
         meter.count("fenced_total", operation="get")
+    meter.observe("store_request_duration_seconds", 1.0, operation="get", result="ok")
+    with pytest.raises(KeyError):
+        meter.observe("store_request_duration_seconds", 1.0, operation="get")
 
 
 def test_the_committed_page_is_the_reference() -> None:
