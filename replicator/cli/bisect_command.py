@@ -20,6 +20,7 @@ from replicator.cli.history_words import HistoryLine, Teller
 from replicator.cli.interrupts import interruptible
 from replicator.cli.moments import MOMENT_HELP, parse_moment
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.restored import key_values, standalone_file
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
@@ -207,8 +208,9 @@ def _between(store: ObjectStore, first: Restored, last: Restored) -> list[Change
             hint="say the moment when all was well with --good, and a later one with --bad",
         )
     since = AtRevision(begin[1] - 1, begin[0])
-    items = History(store, since=since, until=AtRevision(end[1], end[0])).read()
-    return [item for item in items if begin < (item.epoch, item.revision) <= end]
+    with progress("reading", "objects") as bar:
+        items = History(store, since=since, until=AtRevision(end[1], end[0]), progress=bar).read()
+        return [item for item in items if begin < (item.epoch, item.revision) <= end]
 
 
 def _check_end(prober: Prober, restored: Restored, expected: Verdict) -> None:

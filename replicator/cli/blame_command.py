@@ -15,6 +15,7 @@ from replicator.apisix.secrecy import HIDDEN, hides
 from replicator.cli.history_command import gateway_archive
 from replicator.cli.moments import MOMENT_HELP, parse_moment
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.quantities import format_time
@@ -79,8 +80,9 @@ def command(
     wanted = parse_one(resource)
     store = wiring.store(shared.settings(archive))
     prefix = gateway_archive(store).prefix.encode()
-    history = History(store, Selection(wanted.key(prefix), is_whole=True), until=parse_moment(moment, store))
-    fields = blamed(history)
+    selection, until = Selection(wanted.key(prefix), is_whole=True), parse_moment(moment, store)
+    with progress("reading", "objects") as bar:
+        fields = blamed(History(store, selection, until=until, progress=bar))
     if not fields:
         raise UsageError(
             f"{wanted} wasn't there at {moment}", hint=f"replicator history {wanted}  (shows when it was)"

@@ -9,6 +9,7 @@ import msgspec
 
 from replicator import wiring
 from replicator.cli.options import DURATION, archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.flows.compact import compact
@@ -57,7 +58,8 @@ def command(shared: Shared, *, grace: timedelta, archive: ArchiveUrl | None, as_
     """
     settings = shared.settings(archive)
     store = wiring.store(settings)
-    done = compact(store, MergeRules(grace=grace), wiring.SystemClock())
+    with progress("merging", "objects") as bar:
+        done = compact(store, MergeRules(grace=grace), wiring.SystemClock(), bar)
     if as_json:
         print_json(Compacted(tuple(done.made), tuple(done.deleted), done.waiting, tuple(done.damaged)))
         return

@@ -13,6 +13,7 @@ from replicator.cli.diff_words import DiffWords
 from replicator.cli.history_command import gateway_archive, selection_of
 from replicator.cli.moments import LIVE, MOMENT_HELP, MomentsCommand, parse_moment
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.errors import Different, UsageError
@@ -106,7 +107,8 @@ def _keyspace(text: str, store: ObjectStore, settings: Settings, prefix: str) ->
         UsageError: It names none; or etcd, and the settings are about another prefix than the archive.
     """
     if text != LIVE:
-        return keyspace.at(store, parse_moment(text, store))
+        with progress("replaying", "objects") as bar:
+            return keyspace.at(store, parse_moment(text, store), bar)
     if settings.etcd.prefix != prefix:
         raise UsageError(
             f"the settings name the prefix {settings.etcd.prefix} of etcd, and the archive has {prefix}",

@@ -11,6 +11,7 @@ import msgspec
 from replicator import wiring
 from replicator.cli.history_command import gateway_archive
 from replicator.cli.options import archive_option, json_option, place_type, print_json
+from replicator.cli.progress import progress
 from replicator.cli.words import say
 from replicator.core.quantities import format_time
 from replicator.flows.export import COLUMNS, export
@@ -60,7 +61,8 @@ def command(
     store = wiring.store(settings)
     gateway_archive(store)
     pack = partial(wiring.parquet(), COLUMNS)
-    done = export(store, wiring.plain_store(place, settings), pack, reveal=reveal)
+    with progress("reading", "objects") as bar:
+        done = export(store, wiring.plain_store(place, settings), pack, reveal=reveal, progress=bar)
     days = tuple(day.isoformat() for day in done.days)
     if as_json:
         print_json(Answer(days, done.rows, format_time(done.known_until)))

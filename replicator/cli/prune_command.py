@@ -9,6 +9,7 @@ import msgspec
 
 from replicator import wiring
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.quantities import format_time, human_duration
@@ -81,7 +82,8 @@ def command(shared: Shared, *, yes: bool, archive: ArchiveUrl | None, as_json: b
         )
     store = wiring.store(settings)
     pruning = plan_pruning(store, rule, clock)
-    objects = prune(store, rule, clock, pruning) if yes else pruning.doomed
+    with progress("deleting", "objects") as bar:
+        objects = prune(store, rule, clock, pruning, bar) if yes else pruning.doomed
     document = _document(pruning, objects, is_done=yes)
     if as_json:
         print_json(document)

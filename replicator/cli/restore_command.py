@@ -21,6 +21,7 @@ from replicator.cli.options import (
     json_option,
     print_json,
 )
+from replicator.cli.progress import progress
 from replicator.cli.push import key_of, push
 from replicator.cli.recorded_files import RecordedFiles, recorded_config, recorded_files
 from replicator.cli.restored import Answer, key_values, standalone_file
@@ -242,7 +243,8 @@ def command(shared: Shared, /, **words: Any) -> None:
     target = asked.target(store)
     given = Given(asked.apisix_version, asked.keyring, asked.plugins)
     gateway = gateway_options(settings.apisix, given)  # what is wrong there is told before the work
-    restored = restore(store, target, allow_gap=asked.allow_gap)
+    with progress("replaying", "objects") as bar:
+        restored = restore(store, target, allow_gap=asked.allow_gap, progress=bar)
     if asked.to_etcd is not None:
         consent = Consent(asked.dry_run, asked.yes, asked.max_deletes)
         written = to_etcd(settings, restored, asked.to_etcd, asked.only, consent)

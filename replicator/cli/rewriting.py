@@ -14,6 +14,7 @@ from replicator.apisix.fields import document_of, words
 from replicator.apisix.resource import name_of, type_of
 from replicator.cli.diff_words import COLOURS
 from replicator.cli.history_command import selection_of
+from replicator.cli.progress import progress
 from replicator.cli.words import say
 from replicator.core.rewriting import OPS
 from replicator.errors import Refused, UsageError
@@ -99,7 +100,8 @@ def carry_out(rewriting: Rewriting, destination: Rewritable, prefix: str, consen
         return written
     if not consent.is_given:
         _ask()
-    rewrite(destination, rewriting, prefix)
+    with progress("writing", "keys") as bar:
+        rewrite(destination, rewriting, prefix, bar)
     say(f"written: {len(rewriting.steps)} keys", err=True)
     return written
 

@@ -12,6 +12,7 @@ from replicator.apisix.resource import parse_one
 from replicator.cli.history_command import gateway_archive
 from replicator.cli.moments import MOMENT_HELP, parse_moment
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.rewriting import Consent, carry_out, etcd_of
 from replicator.cli.words import say
 from replicator.errors import Refused
@@ -68,7 +69,8 @@ def command(shared: Shared, /, **words: Any) -> None:
     store = wiring.store(settings)
     prefix = gateway_archive(store).prefix
     etcd = etcd_of(settings, None, prefix)
-    past = keyspace.at(store, parse_moment(asked.moment, store))
+    with progress("replaying", "objects") as bar:
+        past = keyspace.at(store, parse_moment(asked.moment, store), bar)
     live = keyspace.live(etcd)
     found = plan_rollback(live.state, past.state, resource, prefix, deep=asked.deep)
     _tell(resource, found)

@@ -16,6 +16,7 @@ from replicator.apisix.secrecy import masked
 from replicator.cli.history_command import gateway_archive
 from replicator.cli.moments import MOMENT_HELP, parse_moment
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.stdout import answering
 from replicator.cli.words import say
 from replicator.core.quantities import format_time
@@ -91,7 +92,8 @@ def command(shared: Shared, /, **words: Any) -> None:
         raise UsageError("--raw and --json are two answers", hint="leave out one of them")
     store = wiring.store(shared.settings(asked.archive))
     prefix = gateway_archive(store).prefix.encode()
-    found = keyspace.at(store, parse_moment(asked.moment, store))
+    with progress("replaying", "objects") as bar:
+        found = keyspace.at(store, parse_moment(asked.moment, store), bar)
     key = wanted.key(prefix)
     record = found.state.get(key)
     if record is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from replicator import wiring
 from replicator.cli.drill import Drill, rehearse
 from replicator.cli.interrupts import interruptible
 from replicator.cli.options import archive_option, json_option, print_json
+from replicator.cli.progress import progress
 from replicator.cli.stdout import answering
 from replicator.cli.verify_words import drill_words, full_words, live_words
 from replicator.cli.words import say
@@ -25,7 +25,7 @@ from replicator.flows.verify_full import Full, verify_full
 from replicator.flows.verify_live import Live, verify_live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from replicator.cli.app import Shared
     from replicator.config import ArchiveUrl, Settings
@@ -138,15 +138,17 @@ def _known_damage(full: Full | None) -> Iterator[None]:
 def _full(store: ObjectStore, asked: Asked) -> Full:
     clock = wiring.SystemClock()
     began_s = clock.monotonic()
-    with _progress(asked) as (on_listed, on_read):
-        full = verify_full(store, on_listed, on_read)
+    with progress("reading", "objects") as bar:
+        full = verify_full(store, bar)
     _tell(asked, full_words(full, clock.monotonic() - began_s))
     return full
 
 
 def _live(store: ObjectStore, settings: Settings, asked: Asked) -> Live:
     seed = _seed(asked)
-    live = verify_live(wiring.source(settings.etcd), settings.etcd.prefix, store, asked.samples, seed)
+    with progress("comparing", "revisions") as bar:
+        etcd = settings.etcd
+        live = verify_live(wiring.source(etcd), etcd.prefix, store, asked.samples, seed, bar)
     _tell(asked, live_words(live, seed))
     return live
 
@@ -167,20 +169,3 @@ def _tell(asked: Asked, words: Iterator[tuple[str, str | None]]) -> None:
     with answering():
         for line, colour in words:
             say(line, fg=colour)
-
-
-@contextmanager
-def _progress(asked: Asked) -> Iterator[tuple[Callable[[int], None] | None, Callable[[str], None] | None]]:
-    """Show how far the reading has come, on a terminal alone."""
-    if asked.as_json or not sys.stderr.isatty():
-        yield None, None
-        return
-    from rich.console import Console  # noqa: PLC0415 (it takes longer to import than a pipe has to wait)
-    from rich.progress import Progress  # noqa: PLC0415
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("reading", total=None)
-        yield (
-            lambda objects: progress.update(task, total=objects),
-            lambda _: progress.advance(task),
-        )

@@ -13,6 +13,7 @@ from replicator.core.scan import Selection, scan_piece, scan_snapshot
 from replicator.errors import ArchiveDamaged, ObjectMissing
 from replicator.flows.fetch import fetch_read
 from replicator.flows.open_archive import open_archive, pieces, snapshots, thinned_through
+from replicator.flows.progress import UNWATCHED, stepping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from replicator.core.records import Batch, Record, Window
     from replicator.core.scan import ScannedPiece
     from replicator.flows.open_archive import Opened
+    from replicator.flows.progress import Progress
     from replicator.ports import ObjectStore
 
 # How often the way on is planned anew, while merging takes away what was going to be read.
@@ -107,6 +109,7 @@ class History:
         selection: Which keys.
         since: What lies before this is passed over; None for nothing.
         until: What lies behind it isn't read; None for the log's end.
+        progress: Hears of each object of the log that is read.
 
     Attributes:
         beginning: Where it begins, as soon as something was read.
@@ -118,11 +121,13 @@ class History:
         selection: Selection = EVERYTHING,
         since: Target | None = None,
         until: Target | None = None,
+        progress: Progress = UNWATCHED,
     ) -> None:
         self._store = store
         self._selection = selection
         self._since = since
         self._until = until
+        self._progress = progress
         self._span: Span | None = None
         self._revision = 0
         self._anchor = ""
@@ -210,10 +215,11 @@ class History:
         archive_id = opened.archive.archive_id
         read = partial(_scanned, selection=self._selection, archive_id=archive_id)
         for attempt in range(_PLANS):
-            planned = self._wanted(span)
+            planned = list(self._wanted(span))
+            self._progress.expect(len(planned))
             fetched = fetch_read(self._store, planned, read, _AT_ONCE)
             try:
-                for _, piece in fetched:
+                for _, piece in stepping(fetched, self._progress):
                     yield from self._take(piece, span)
                     if self._is_over:
                         return

@@ -18,6 +18,7 @@ from replicator.apisix.secrecy import masked
 from replicator.core.plan import AtTime
 from replicator.errors import ObjectExists, ObjectMissing, UsageError
 from replicator.flows.changes import EVERYTHING, Break, Change, History
+from replicator.flows.progress import UNWATCHED
 from replicator.flows.survey import survey
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from replicator.core.records import Record
     from replicator.flows.changes import KeyChange
+    from replicator.flows.progress import Progress
     from replicator.ports import ObjectStore
 
 ABOUT: Final = "_replicator-export.json"  # readers of folders pass over what begins with _
@@ -84,7 +86,12 @@ class Exported:
 
 
 def export(
-    store: ObjectStore, place: ObjectStore, pack: Callable[[Iterable[Row]], bytes], *, reveal: bool
+    store: ObjectStore,
+    place: ObjectStore,
+    pack: Callable[[Iterable[Row]], bytes],
+    *,
+    reveal: bool,
+    progress: Progress = UNWATCHED,
 ) -> Exported:
     """Write each whole day of the archive in *store* that *place* doesn't have yet.
 
@@ -93,6 +100,7 @@ def export(
         place: Where the files go, below ``day=YYYY-MM-DD/``.
         pack: Makes a Parquet file of a day's rows.
         reveal: Whether secrets are written; else ``***`` stands for each.
+        progress: Hears of each object of the log that is read.
 
     Raises:
         UsageError: There is no archive, or *place* has an export of another one, or another kind.
@@ -108,7 +116,8 @@ def export(
     until = AtTime(_begin(today) - timedelta(microseconds=1))
     teller = Rows(found.archive.prefix, reveal=reveal)
     days, rows = [], 0
-    items = (item for item in History(store, EVERYTHING, since, until).read() if _is_told(item, since))
+    history = History(store, EVERYTHING, since, until, progress)
+    items = (item for item in history.read() if _is_told(item, since))
     for day, of_day in groupby(items, key=lambda item: item.observed_at.astimezone(UTC).date()):
         counted = _Counted(row for item in of_day for row in teller.rows(item))
         body = pack(counted)

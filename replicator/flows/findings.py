@@ -9,11 +9,13 @@ import msgspec
 
 from replicator.core.quantities import format_time
 from replicator.core.records import Position  # noqa: TC001 (msgspec reads the annotations)
+from replicator.flows.progress import UNWATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
+    from replicator.flows.progress import Progress
     from replicator.ports import ObjectStore
 
 BRING_BACK = "bring the object back from a replica or an older version of the bucket"
@@ -134,12 +136,12 @@ class Reading:
 
     Args:
         store: The store.
-        on_read: Hears the name of each object that was read; from several threads, one at a time.
+        progress: Hears of each object that was read; from several threads, one at a time.
     """
 
-    def __init__(self, store: ObjectStore, on_read: Callable[[str], None] | None = None) -> None:
+    def __init__(self, store: ObjectStore, progress: Progress = UNWATCHED) -> None:
         self._store = store
-        self._on_read = on_read
+        self._progress = progress
         self._lock = threading.Lock()
         self.objects = self.size_bytes = 0
 
@@ -152,8 +154,7 @@ class Reading:
         with self._lock:
             self.objects += 1
             self.size_bytes += len(body)
-            if self._on_read is not None:
-                self._on_read(name)
+            self._progress.step()
         return body
 
     def names(self, prefix: str, after: str = "") -> Iterator[str]:

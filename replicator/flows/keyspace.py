@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from replicator.core.state import State
 from replicator.errors import Compacted
 from replicator.flows.changes import KeyChange
+from replicator.flows.progress import UNWATCHED
 from replicator.flows.restore import restore
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from replicator.core.plan import Target
+    from replicator.flows.progress import Progress
     from replicator.ports import ObjectStore, Source
 
 _READS = 3  # how often etcd is read anew if it compacts what is being read
@@ -37,15 +39,15 @@ class Keyspace:
     late_by_s: float = 0.0
 
 
-def at(store: ObjectStore, target: Target) -> Keyspace:
-    """Return the archive's keys at *target*, proved.
+def at(store: ObjectStore, target: Target, progress: Progress = UNWATCHED) -> Keyspace:
+    """Return the archive's keys at *target*, proved; *progress* hears of each object of the log.
 
     Raises:
         UsageError: There is no archive in *store*.
         TargetNotRestorable: The archive doesn't cover the target.
         ArchiveDamaged: What is needed for it is missing, or isn't what was written.
     """
-    found = restore(store, target)
+    found = restore(store, target, progress=progress)
     return Keyspace(found.state, found.epoch.epoch, found.replay.observed_at, found.late_by.total_seconds())
 
 

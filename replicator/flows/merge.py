@@ -23,6 +23,7 @@ from replicator.core.records import size_bytes
 from replicator.errors import ArchiveDamaged, ObjectExists, ObjectMissing
 from replicator.flows.fetch import fetch
 from replicator.flows.open_archive import log, merged
+from replicator.flows.progress import UNWATCHED, stepping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from replicator.core.names import PieceName
     from replicator.core.objects import Segment
+    from replicator.flows.progress import Progress
     from replicator.ports import Clock, ObjectStore
 
 
@@ -80,13 +82,14 @@ class Merger:
         self._barred: set[PieceName] = set()
         self._made_at: dict[MergedName, datetime] = {}
 
-    def tidy(self, epoch: int, through: int) -> Merged:
+    def tidy(self, epoch: int, through: int, progress: Progress = UNWATCHED) -> Merged:
         """Merge what of *epoch*'s log lies before revision *through*, and delete what was merged before.
 
         Args:
             epoch: The epoch's number.
             through: The newest snapshot's revision: the log behind that stays as it is. If another epoch
                 follows, the last revision that this one counts.
+            progress: Hears of each object that is merged or deleted.
 
         Raises:
             ArchiveDamaged: A piece of the log is, and nothing was made of it.
@@ -100,11 +103,13 @@ class Merger:
             run = next_run(pieces, rules.least, rules.limits.segments, self._barred)
             if not run:
                 break
+            progress.expect(len(pieces))
             made = self._merge(run)
+            progress.step(len(run))
             if made is not None:
                 spans.append(made)
                 done.made.append(str(made))
-        self._clear(spans, segments, done)
+        self._clear(spans, segments, done, progress)
         return done
 
     def _merge(self, run: list[PieceName]) -> MergedName | None:
@@ -176,7 +181,9 @@ class Merger:
     def _prove(self, name: MergedName, segments: list[Segment]) -> None:
         _compare(segments_of(self._store.get(str(name)), name), segments, str(name))
 
-    def _clear(self, spans: list[MergedName], segments: list[LogName], done: Merged) -> None:
+    def _clear(
+        self, spans: list[MergedName], segments: list[LogName], done: Merged, progress: Progress
+    ) -> None:
         """Delete what merged objects on the path hold, if their grace time is over and they are whole."""
         holders = [piece for piece in path(spans, segments, 0) if isinstance(piece, MergedName)]
         for holder, held in _held(holders, [*spans, *segments]).items():
@@ -189,7 +196,8 @@ class Merger:
             if not is_due:
                 done.waiting += len(held)
                 continue
-            for name in held:
+            progress.expect(len(held))
+            for name in stepping(held, progress):
                 self._store.delete(str(name))
                 done.deleted.append(str(name))
 

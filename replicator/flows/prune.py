@@ -14,6 +14,7 @@ from replicator.core.retention import Holdings, thin
 from replicator.errors import ArchiveDamaged, ObjectExists, ObjectMissing
 from replicator.flows.open_archive import log, merged, open_archive, snapshots, thinned_through
 from replicator.flows.points import list_points
+from replicator.flows.progress import UNWATCHED, stepping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from replicator.core.names import SnapshotName
     from replicator.core.plan import Span
     from replicator.core.retention import RetentionRule, Thinning
+    from replicator.flows.progress import Progress
     from replicator.ports import Clock, ObjectStore
 
 
@@ -78,8 +80,16 @@ def plan_pruning(store: ObjectStore, rule: RetentionRule, clock: Clock) -> Pruni
         )
 
 
-def prune(store: ObjectStore, rule: RetentionRule, clock: Clock, pruning: Pruning) -> list[str]:
+def prune(
+    store: ObjectStore,
+    rule: RetentionRule,
+    clock: Clock,
+    pruning: Pruning,
+    progress: Progress = UNWATCHED,
+) -> list[str]:
     """Delete what *pruning* says, but for what points made since then need; return what went.
+
+    *progress* hears of each object.
 
     Safe to interrupt anywhere, and to be done by several at once: the next pass takes up what is left.
 
@@ -96,8 +106,10 @@ def prune(store: ObjectStore, rule: RetentionRule, clock: Clock, pruning: Prunin
     points = list_points(store)
     archive = [replace(one, points=_points_in(one.span, points)) for one in pruning.archive]
     spared = replace(pruning, thinnings=tuple(thin(archive, rule, pruning.now)))
-    deleted = [name for name in pruning.doomed if name in set(spared.doomed)]
-    for doomed in deleted:
+    doomed_still = set(spared.doomed)
+    deleted = [name for name in pruning.doomed if name in doomed_still]
+    progress.expect(len(deleted))
+    for doomed in stepping(deleted, progress):
         store.delete(doomed)
     return deleted
 

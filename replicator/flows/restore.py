@@ -16,6 +16,7 @@ from replicator.core.replay import HoleInLog, Replay
 from replicator.errors import ArchiveDamaged, ObjectMissing, TargetNotRestorable
 from replicator.flows.fetch import Unreadable, fetch
 from replicator.flows.open_archive import log, open_archive, pieces, snapshots, thinned_through
+from replicator.flows.progress import UNWATCHED, stepping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from replicator.core.plan import Plan, Span, Target
     from replicator.core.state import State
     from replicator.flows.open_archive import Opened
+    from replicator.flows.progress import Progress
     from replicator.ports import ObjectStore
 
 
@@ -74,6 +76,7 @@ def restore(
     on_damaged: Callable[[ArchiveDamaged], None] | None = None,
     *,
     allow_gap: bool = False,
+    progress: Progress = UNWATCHED,
 ) -> Restored:
     """Return the state at *target*.
 
@@ -83,6 +86,7 @@ def restore(
         on_damaged: Hears of a damaged snapshot, which is then passed over for the one before it; without
             it, damage is refused.
         allow_gap: For a target in a gap, return the last state before that.
+        progress: Hears of each object of the log that is replayed.
 
     Raises:
         UsageError: There is no archive in *store*.
@@ -91,18 +95,17 @@ def restore(
     """
     opened = open_archive(store)
     *newer, oldest = choose_spans(target, opened.epochs, allow_gap=allow_gap)
+    source = _Source(store, opened, oldest, on_damaged, progress)
     if oldest.excludes(target):
-        return replace(
-            _restore(_Source(store, opened, oldest, on_damaged), oldest.last()), gap=oldest.following
-        )
+        return replace(_restore(source, oldest.last()), gap=oldest.following)
     for span in newer:
         try:
-            return _restore(_Source(store, opened, span, on_damaged), target)
+            return _restore(_Source(store, opened, span, on_damaged, progress), target)
         except Thinned:  # it did know the target: an older epoch's answer would be another one
             raise
         except TargetNotRestorable:
             continue
-    return _restore(_Source(store, opened, oldest, on_damaged), target)
+    return _restore(source, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class _Source:
     opened: Opened
     span: Span
     on_damaged: Callable[[ArchiveDamaged], None] | None
+    progress: Progress
     spoilt: set[MergedName] = field(default_factory=set)
     strays: set[tuple[int, str]] = field(default_factory=set)
 
@@ -225,10 +229,11 @@ def _replay(source: _Source, target: Target, plan: Plan, replay: Replay) -> Repl
     """Fold the plan's pieces into *replay*, until the target is met or the log ends."""
     if replay.is_complete:
         return replay
-    planned = tail(plan, pieces(source.store, source.number, plan.snapshot.revision, source.spoilt))
+    planned = list(tail(plan, pieces(source.store, source.number, plan.snapshot.revision, source.spoilt)))
+    source.progress.expect(len(planned))
     fetched = fetch(source.store, planned)
     try:
-        for name, body in fetched:
+        for name, body in stepping(fetched, source.progress):
             for segment in segments_from(body, name, replay.state.revision):
                 replay.take(name, segment)
                 if replay.is_complete:

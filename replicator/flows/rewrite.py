@@ -9,14 +9,16 @@ from replicator.apisix.references import rank, references, referrers, resource_o
 from replicator.apisix.resource import is_heartbeat, name_of
 from replicator.core.rewriting import plan, transactions
 from replicator.errors import Refused, SourceUnavailable, UsageError
+from replicator.flows.progress import UNWATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from replicator.apisix.resource import Resource
     from replicator.core.rewriting import Rewriting
     from replicator.core.scan import Selection
     from replicator.core.state import State
+    from replicator.flows.progress import Progress
     from replicator.ports import Rewritable
 
 _AGAIN = "call it again: it looks at what etcd holds, and does what is left"
@@ -131,9 +133,9 @@ def rewrite(
     destination: Rewritable,
     rewriting: Rewriting,
     prefix: str,
-    on_done: Callable[[int], None] = lambda _: None,
+    progress: Progress = UNWATCHED,
 ) -> None:
-    """Do the steps of *rewriting*, in as many transactions as it takes; *on_done* hears how many are done.
+    """Do the steps of *rewriting*, in as many transactions as it takes; *progress* hears of each key.
 
     Raises:
         Refused: Somebody else has changed a key since the plan was made. The transaction that met it did
@@ -141,6 +143,7 @@ def rewrite(
         SourceUnavailable: etcd doesn't answer, or refuses.
     """
     done, total = 0, len(rewriting.steps)
+    progress.expect(total)
     for steps in transactions(rewriting.steps):
         try:
             changed = destination.transact(steps)
@@ -154,7 +157,7 @@ def rewrite(
                 hint=_AGAIN,
             )
         done += len(steps)
-        on_done(done)
+        progress.step(len(steps))
 
 
 def _so_far(done: int, total: int) -> str:

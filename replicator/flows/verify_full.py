@@ -14,15 +14,17 @@ from replicator.core.quantities import format_time
 from replicator.errors import ArchiveDamaged, ObjectMissing, UsageError
 from replicator.flows.findings import NOTHING_LOST, Damage, Findings, Note, Reading, Verified
 from replicator.flows.inventory import note_strays, take_inventory
+from replicator.flows.progress import UNWATCHED
 from replicator.flows.verify_epoch import EpochWalk
 from replicator.flows.verify_gaps import look_at_gap
 from replicator.flows.verify_points import Wanted, look_at_pruned, read_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from replicator.core.documents import Point
     from replicator.flows.inventory import Inventory
+    from replicator.flows.progress import Progress
     from replicator.ports import ObjectStore
 
 _ALL = "all: no restore begins without it"
@@ -36,31 +38,25 @@ class Full(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...]
 
 
-def verify_full(
-    store: ObjectStore,
-    on_listed: Callable[[int], None] | None = None,
-    on_read: Callable[[str], None] | None = None,
-) -> Full:
+def verify_full(store: ObjectStore, progress: Progress = UNWATCHED) -> Full:
     """Return all that is wrong with the archive in *store*.
 
     In memory are one state and a few objects, however long the history. It may go on growing meanwhile.
 
     Args:
         store: Where the archive is.
-        on_listed: Hears how many objects there are to read, about.
-        on_read: Hears each object that was read.
+        progress: Hears of each object that is read.
 
     Raises:
         UsageError: There is no archive.
         StoreUnavailable: The store is away.
     """
-    reading, findings = Reading(store, on_read), Findings()
+    reading, findings = Reading(store, progress), Findings()
     archive = _archive(reading, findings)
     # The checkpoint before everything that it promises, the list of names before the epochs.
     checkpoint = _checkpoint(reading, findings)
     inventory = take_inventory(store, findings)
-    if on_listed is not None:
-        on_listed(inventory.objects)
+    progress.expect(inventory.objects)
     found = dict(_epochs(reading, inventory, findings))
     if not found and (checkpoint is None or checkpoint.position.epoch == 0):
         raise UsageError("nothing was recorded in this archive yet: it has no epoch", hint="replicator run")

@@ -12,6 +12,7 @@ from replicator.apisix.report import shown
 from replicator.core.plan import AtRevision, Thinned
 from replicator.errors import Compacted, UsageError
 from replicator.flows.open_archive import thinned_through
+from replicator.flows.progress import UNWATCHED, stepping
 from replicator.flows.restore import restore
 from replicator.flows.survey import survey
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from replicator.core.records import Record
+    from replicator.flows.progress import Progress
     from replicator.flows.survey import Coverage
     from replicator.ports import ObjectStore, Source, SourceStatus
 
@@ -79,8 +81,15 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         return not self.faults and not any(one.differing for one in self.comparisons)
 
 
-def verify_live(source: Source, prefix: str, store: ObjectStore, samples: int, seed: int) -> Live:
-    """Return how the newest epoch in *store* and *source* compare.
+def verify_live(
+    source: Source,
+    prefix: str,
+    store: ObjectStore,
+    samples: int,
+    seed: int,
+    progress: Progress = UNWATCHED,
+) -> Live:
+    """Return how the newest epoch in *store* and *source* compare; *progress* hears of each comparison.
 
     Compared are the newest revision that both know, and *samples* others, chosen by *seed* among those that
     both hold. Each costs a restore, and a whole read of etcd.
@@ -104,13 +113,14 @@ def verify_live(source: Source, prefix: str, store: ObjectStore, samples: int, s
     last = min(status.head, through)
     first_held = _first_held(source, first, last)
     chosen = [] if first_held is None else _choose(first_held, last, samples, seed)
+    progress.expect(len(chosen))
     return Live(
         cluster_id=status.cluster_id,
         head=status.head,
         through=through,
         lag_revisions=max(0, status.head - through),
         first_held=first_held,
-        comparisons=tuple(_compare(source, store, revision) for revision in chosen),
+        comparisons=tuple(_compare(source, store, revision) for revision in stepping(chosen, progress)),
         faults=tuple(_faults(status, newest)),
     )
 

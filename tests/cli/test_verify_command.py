@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import stat
 import subprocess
@@ -48,22 +47,6 @@ def test_a_clean_archive_is_told(recorded_story: Story) -> None:
     assert found["full"]["damages"] == []
     assert found["full"]["verified"]["end"]["revision"] >= recorded_story.flawed.revision
     assert found["live"] is None
-
-
-def test_a_terminal_sees_how_far_it_is(recorded_story: Story) -> None:
-    terminal, stderr = pty.openpty()
-    done = subprocess.run(
-        [*REPLICATOR, "verify", "--full", "--archive", recorded_story.url],
-        env=environment({"TERM": "xterm"}),
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        timeout=30,
-        check=True,
-    )
-    os.close(stderr)
-    assert b"reading" in os.read(terminal, 1 << 16)
-    os.close(terminal)
-    assert done.stdout.startswith(b"full     1 epoch, ")
 
 
 def test_damages_are_told_with_what_they_cost(story: Story) -> None:
