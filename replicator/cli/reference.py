@@ -26,8 +26,8 @@ _PREAMBLE: Final = """\
 <!-- Written by `python -m replicator.cli.reference`; edit the commands in replicator/cli/ and errors.py. -->
 
 People's words and progress go to stderr, results to stdout. Where stderr is a terminal, work that takes
-longer than half a second shows a bar with its rate and the time that is left; it is gone when the work is. [Settings](configuration.md) and
-[log events](events.md) have pages of their own.
+longer than half a second shows a bar with its rate and the time that is left, and takes it away at the end.
+[Settings](configuration.md) and [log events](events.md) have pages of their own.
 """
 
 _EXIT_CODES: Final = """\
