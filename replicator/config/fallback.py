@@ -15,7 +15,7 @@ from replicator.config.document import Node
 from replicator.errors import UsageError
 
 _NAME: Final = "fallback_cp"
-_TO_S3: Final = {
+TO_S3: Final = {
     "access_key": "access_key",
     "secret_key": "secret_key",
     "region": "region",
@@ -23,8 +23,8 @@ _TO_S3: Final = {
     "custom_endpoint": "endpoint",
     "use_path_style": "use_path_style",
 }
-_BUCKETS: Final = ("config_bucket", "resource_bucket", "bucket")
-_KNOWN: Final = ("aws_s3", "cron_spec", "mode", "interval", "bucket")
+BUCKETS: Final = ("config_bucket", "resource_bucket", "bucket")
+KNOWN: Final = ("aws_s3", "cron_spec", "mode", "interval", "bucket")
 _SUPPORTED: Final = "buckets of S3 and its like are: fallback_cp.aws_s3"
 
 
@@ -78,9 +78,9 @@ def _settings(block: Node) -> dict[str, Node]:
     for name, node in given.items():
         if name.startswith("azure"):
             raise UsageError(f"{node.place}: {_NAME}.{name} is not supported", hint=_SUPPORTED)
-    _check_names(given, _KNOWN, _NAME)
+    _check_names(given, KNOWN, _NAME)
     s3 = _mapping(given.get("aws_s3", Node(None, block.place)), f"{_NAME}.aws_s3")
-    _check_names(s3, (*_TO_S3, *_BUCKETS), f"{_NAME}.aws_s3")
+    _check_names(s3, (*TO_S3, *BUCKETS), f"{_NAME}.aws_s3")
     return {**_places(given, s3, block), **_service(s3), **_pace(given)}
 
 
@@ -123,7 +123,7 @@ def _service(s3: Mapping[str, Node]) -> dict[str, Node]:
             f"{s3['custom_endpoint'].place}: {_NAME}.aws_s3 has an endpoint and a custom_endpoint",
             hint="they mean the same: keep one",
         )
-    return {f"s3.{ours}": s3[theirs] for theirs, ours in _TO_S3.items() if theirs in s3}
+    return {f"s3.{ours}": s3[theirs] for theirs, ours in TO_S3.items() if theirs in s3}
 
 
 def _pace(given: Mapping[str, Node]) -> dict[str, Node]:
