@@ -1,10 +1,11 @@
-"""What the tests of deploy/kubernetes share."""
+"""What the tests of deploy/kubernetes and deploy/helm share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from charts import as_base
 from kustomize import build
 from manifests import WHOLE, name_of
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from kustomize import Manifest
 
 
-@pytest.fixture(params=WHOLE, ids=name_of)
+@pytest.fixture(params=[*WHOLE, None], ids=lambda folder: name_of(folder) if folder else "helm")
 def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
-    """Return what one of the trees that can be applied builds."""
-    return build(request.param)
+    """Return what one of the trees that can be applied builds; or the chart, with the base's values."""
+    return build(request.param) if request.param else as_base()
