@@ -165,7 +165,7 @@ def _images(composed: Composed) -> Iterator[str]:
         context = composed.file(build["context"])
         recipe = context / build["dockerfile"]
         for line in recipe.read_text(encoding="utf-8").splitlines():
-            if line.startswith("COPY "):
+            if line.startswith("COPY ") and "--from=" not in line:
                 missing = [path for path in line.split()[1:-1] if not (context / path).exists()]
                 yield from (f"{name}: the image needs {path}, which isn't there" for path in missing)
 
