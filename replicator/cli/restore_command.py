@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from replicator.ports import ObjectStore
 
 _FILE = click.Path(path_type=Path)
+_OUT = click.Path(readable=False, allow_dash=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class Asked:
 @click.option("--latest", is_flag=True, help="The last revision that was recorded.")
 @click.option("--point", metavar="NAME", help="A named point: see `replicator point`.")
 @click.option("--exclusive", is_flag=True, help="Before TIME or N, instead of up to it.")
-@click.option("-o", "--output", default="-", metavar="FILE", show_default=True, help="Where to; - is stdout.")
+@click.option("-o", "--output", type=_OUT, default="-", metavar="FILE", help="Where to; default: -, stdout.")
 @click.option(
     "--format",
     "format_",
