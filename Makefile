@@ -5,9 +5,13 @@ SHELL := /bin/sh
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input
 PIP_HINT := { echo "  try: check the network and pip's settings, then call make again" >&2; exit 1; }
 
+# The lock serves every Python and system from any index, so it names none, nor this machine.
+LOCK_FORM := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
+
 MINUTES := 10
 
-.PHONY: help demo test coverage e2e fuzz soak outages lint bench bench-quick clean
+.PHONY: help demo test coverage e2e fuzz soak outages lint bench bench-quick lock clean
 
 help:
 	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
@@ -20,6 +24,7 @@ help:
 	@echo "make lint   run the checks alone: ruff, mypy, import-linter"
 	@echo "make bench  run the benchmarks (15 minutes), and keep report and plots below benchmarks/results/;"
 	@echo "            S3=moto|ceph for where archives are, make bench-quick for a look (2 minutes)"
+	@echo "make lock   write requirements-dev.txt anew after a change of pyproject.toml; NEWEST=1 raises every pin"
 	@echo "make clean  remove what make has made in this folder (the cache folder stays)"
 
 demo: .venv/runtime
@@ -47,7 +52,7 @@ e2e: .venv/dev
 
 fuzz: .venv/dev
 	@.venv/bin/python tools/fetch lua >/dev/null
-	@$(PIP) --editable ".[dev,fuzz]" || $(PIP_HINT)
+	@$(PIP) --editable ".[fuzz]" || $(PIP_HINT)
 	PYTHONPATH=tests .venv/bin/python -m fuzzing $(MINUTES)
 
 soak: .venv/dev
@@ -68,12 +73,17 @@ bench bench-quick: .venv/dev
 	@for what in etcd $(filter ceph,$(S3)); do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
 	PYTHONPATH=tests .venv/bin/python -m benchmarks $(if $(filter bench,$@),--save,--quick) $(if $(S3),--store $(S3))
 
+lock: .venv/lock
+	.venv/bin/uv pip compile $(LOCK_FORM) $(if $(NEWEST),--upgrade) --extra dev pyproject.toml \
+		--output-file requirements-dev.txt
+
 clean:
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-minimum .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# The empty files made, runtime and dev say what .venv holds. Each is made last, so that an interrupted step
-# is done again.
+# The empty files made, runtime, dev and lock say what .venv holds. Each is made last, so that an interrupted
+# step is done again. Users get what pyproject.toml admits, and so does make demo; the development tools, with
+# all that they run, come from the lock, byte for byte.
 .NOTPARALLEL:
 
 .venv/made:
@@ -86,7 +96,13 @@ clean:
 	@$(PIP) --editable . || $(PIP_HINT)
 	@touch $@
 
-.venv/dev: pyproject.toml .venv/made
+.venv/dev: requirements-dev.txt pyproject.toml .venv/made
 	@echo "installing replicator and its development tools ..."
-	@$(PIP) --editable ".[dev]" || $(PIP_HINT)
+	@$(PIP) --require-hashes --requirement requirements-dev.txt || $(PIP_HINT)
+	@$(PIP) --no-deps --editable . || $(PIP_HINT)
 	@touch .venv/runtime $@
+
+.venv/lock: pyproject.toml .venv/made
+	@echo "installing uv ..."
+	@$(PIP) --editable ".[lock]" || $(PIP_HINT)
+	@touch $@
