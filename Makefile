@@ -2,7 +2,7 @@
 # Needs python3 (3.11 or later) and the base tools of Debian or Ubuntu; never root.
 
 SHELL := /bin/sh
-PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input
+PIP = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input
 PIP_HINT := { echo "  try: check the network and pip's settings, then call make again" >&2; exit 1; }
 
 # The lock serves every Python and system from any index, so it names none, nor this machine.
@@ -11,11 +11,12 @@ LOCK_FORM := --quiet --universal --python-version 3.11 --generate-hashes --no-em
 
 MINUTES := 10
 
-.PHONY: help demo test coverage e2e fuzz soak outages lint bench bench-quick lock clean
+.PHONY: help demo test minimum coverage e2e fuzz soak outages lint bench bench-quick lock clean
 
 help:
 	@echo "make demo   watch a day of a gateway's configuration being recorded and restored"
 	@echo "make test   run all checks and all tests"
+	@echo "make minimum  run the tests of the package itself with the lowest versions that pyproject.toml admits"
 	@echo "make coverage  show which branches of core/ and apisix/ no test of theirs reaches"
 	@echo "make e2e    run the tests against Ceph's S3 service (69 MB to download)"
 	@echo "make fuzz   fuzz the codecs and the YAML renderer, guided by coverage; MINUTES=n for each, 10 at first"
@@ -38,6 +39,12 @@ test: lint
 	@.venv/bin/python tools/fetch prometheus >/dev/null
 	.venv/bin/python -m pytest -n 2
 
+# What judges manifests, documents and tools needs the newest of its kind, and asks nothing of our dependencies.
+minimum: .venv-minimum/dev
+	@for what in etcd faketime lua; do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
+	.venv-minimum/bin/python -m pytest -n 2 tests/test_api.py $(addprefix tests/,\
+		core apisix flows adapters config telemetry cli demo)
+
 coverage: .venv/dev
 	@for what in etcd lua; do .venv/bin/python tools/fetch $$what >/dev/null || exit 1; done
 	.venv/bin/python -m coverage run --branch --source=replicator/core,replicator/apisix \
@@ -50,9 +57,8 @@ e2e: .venv/dev
 	@.venv/bin/python tools/fetch faketime >/dev/null
 	.venv/bin/python -m pytest -m ceph
 
-fuzz: .venv/dev
+fuzz: .venv/fuzz
 	@.venv/bin/python tools/fetch lua >/dev/null
-	@$(PIP) --editable ".[fuzz]" || $(PIP_HINT)
 	PYTHONPATH=tests .venv/bin/python -m fuzzing $(MINUTES)
 
 soak: .venv/dev
@@ -102,7 +108,25 @@ clean:
 	@$(PIP) --no-deps --editable . || $(PIP_HINT)
 	@touch .venv/runtime $@
 
+.venv/fuzz: .venv/dev
+	@$(PIP) --editable ".[fuzz]" || $(PIP_HINT)
+	@touch $@
+
 .venv/lock: pyproject.toml .venv/made
 	@echo "installing uv ..."
 	@$(PIP) --editable ".[lock]" || $(PIP_HINT)
+	@touch $@
+
+# The lowest versions have wheels for the Python that was the first to need them. What the tests run stays as locked
+# where the lowest versions let it.
+.venv-minimum/dev: requirements-dev.txt pyproject.toml .venv/lock
+	@echo "making .venv-minimum ..."
+	@PYTHON=$${PYTHON:-$$(command -v python3.11 || echo python3)} tools/venv $(@D)
+	@.venv/bin/uv pip compile --quiet --python $(@D)/bin/python --resolution lowest-direct --no-deps \
+		--extra parquet pyproject.toml --output-file $(@D)/lowest.txt
+	@cp requirements-dev.txt $(@D)/requirements.txt
+	@.venv/bin/uv pip compile --quiet --python $(@D)/bin/python --generate-hashes --constraint $(@D)/lowest.txt \
+		--extra dev pyproject.toml --output-file $(@D)/requirements.txt
+	@$(PIP) --require-hashes --requirement $(@D)/requirements.txt || $(PIP_HINT)
+	@$(PIP) --no-deps --editable . || $(PIP_HINT)
 	@touch $@

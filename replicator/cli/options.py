@@ -18,7 +18,7 @@ from replicator.errors import UsageError
 from replicator.wiring import SystemClock
 
 
-class _Parsed(click.ParamType[Any]):
+class _Parsed(click.ParamType):  # type: ignore[type-arg] # it takes a type from click 8.4 on
     """A parameter that one of the project's parsers reads; its UsageError passes as it is."""
 
     def __init__(self, name: str, parse: Any) -> None:
