@@ -14,11 +14,15 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError as TransportError
 
 from replicator.errors import ObjectMissing, StoreMisconfigured, StoreUnavailable
 
-DRIVER_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-"""All that a call of botocore raises for reasons outside this process."""
+DRIVER_ERRORS = (BotoCoreError, ClientError, ResponseParserError, TransportError)
+"""All that a call of botocore raises for reasons outside this process.
+
+urllib3's own come through where an error's text breaks off: newer versions of botocore wrap them.
+"""
 
 _PASSING_ERRORS = (
     ConnectionError,
@@ -27,6 +31,7 @@ _PASSING_ERRORS = (
     IncompleteReadError,
     MetadataRetrievalError,
     ResponseParserError,
+    TransportError,
 )
 _PASSING_STATUS = {408, 409, 429}  # 409 is ConditionalRequestConflict: another's write was under way
 _PASSING_CODES = {"IncompleteBody", "RequestTimeout", "SlowDown", "Throttling"}

@@ -83,16 +83,32 @@ def test_two_rollbacks_in_a_race_never_lose_what_a_third_has_written(etcd: Etcd)
     assert sum(worker.refused for worker in workers), seed
 
 
+class Heard:
+    """A progress that remembers."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+        self.steps: list[int] = []
+
+    def expect(self, ahead: int) -> None:
+        """Note how many steps are ahead."""
+        self.ahead = ahead
+
+    def step(self, count: int = 1) -> None:
+        """Note them."""
+        self.steps.append(count)
+
+
 def test_many_keys_go_in_many_transactions_and_large_ones_alone(etcd: Etcd) -> None:
     source = source_of(etcd.endpoint)
     live = keyspace.live(source).state
     wanted = {b"/apisix/routes/%04d" % number: b"x" * 100 for number in range(3 * TXN_OPERATIONS + 5)}
     wanted |= {b"/apisix/routes/large%d" % number: b"y" * 900_000 for number in range(3)}
-    heard: list[int] = []
+    heard = Heard()
     rewriting = plan_rewriting(live, wanted, Selection(b""), "/apisix")
-    rewrite(source, rewriting, "/apisix", heard.append)
-    assert heard[-1] == len(wanted)
-    assert len(heard) >= 3 + 3
+    rewrite(source, rewriting, "/apisix", heard)
+    assert heard.ahead == sum(heard.steps) == len(wanted)
+    assert len(heard.steps) >= 3 + 3
     with EtcdJson(etcd.endpoint) as client:
         assert {key: record.value for key, record in held(client, b"/apisix/", 0).items()} == wanted
     assert not plan_rewriting(keyspace.live(source).state, wanted, Selection(b""), "/apisix").steps
